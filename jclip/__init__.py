@@ -1,0 +1,1 @@
+"""How far to trust a CLIP model or an ImageNet classifier, in JAX."""

@@ -1,0 +1,88 @@
+"""CLIP's text transformer (Radford et al., 2021, section 2.4).
+
+https://arxiv.org/abs/2103.00020. Without the causal mask and pooled at the last token:
+CLIPA. Pooled at the end-of-text id: MetaCLIP 2.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from jclip.arrays import Array, Float, Int
+from jclip.models.layers import blocks, layer_norm
+
+
+@dataclasses.dataclass(frozen=True)
+class TextTransformer:
+    """The shape of a text transformer.
+
+    Attributes:
+      context: tokens in a text, padding included.
+      vocabulary: number of token ids.
+      pool: the token whose vector stands for the text: "argmax" (the highest id, which
+        is CLIP's end of text), "end" (the first `end_id`), "first" or "last".
+      causal: a token sees only those before it.
+      layer_scale: a learned factor on each residual branch.
+    """
+
+    context: int
+    vocabulary: int
+    width: int
+    depth: int
+    heads: int
+    mlp_width: int
+    activation: str
+    epsilon: float = 1e-5
+    causal: bool = True
+    pool: str = "argmax"
+    end_id: int = 2
+    layer_scale: bool = False
+
+    @property
+    def features(self) -> int:
+        """Length of the features before the projection."""
+        return self.width
+
+    def module(self) -> nn.Module:
+        """The network, from token ids to features."""
+        return TextTransformerModule(self)
+
+
+class TextTransformerModule(nn.Module):
+    """Token ids to the pooled features before the projection."""
+
+    shape: TextTransformer
+
+    @nn.compact
+    def __call__(self, tokens: Int[Array, "b t"]) -> Float[Array, "b d"]:
+        s = self.shape
+        normal = nn.initializers.normal
+        table = self.param("tokens", normal(0.02), (s.vocabulary, s.width))
+        positions = self.param("positions", normal(0.01), (s.context, s.width))
+        x = table[tokens] + positions[None, : tokens.shape[1]]
+        x, _ = blocks(
+            s.depth,
+            heads=s.heads,
+            mlp_width=s.mlp_width,
+            activation=s.activation,
+            epsilon=s.epsilon,
+            causal=s.causal,
+            layer_scale=s.layer_scale,
+        )(x, None)
+        # A norm acts on one token at a time, so pooling may come first.
+        return layer_norm(s.epsilon, "ln_final")(pool_tokens(x, tokens, s))
+
+
+def pool_tokens(
+    x: Float[Array, "b t d"], tokens: Int[Array, "b t"], shape: TextTransformer
+) -> Float[Array, "b d"]:
+    """The vector of the token that stands for the whole text."""
+    where = {
+        "argmax": lambda: tokens.argmax(axis=-1),
+        "end": lambda: (tokens == shape.end_id).argmax(axis=-1),
+        "first": lambda: jnp.zeros(len(tokens), jnp.int32),
+        "last": lambda: jnp.full(len(tokens), tokens.shape[1] - 1),
+    }[shape.pool]()
+    return jax.vmap(lambda sequence, i: sequence[i])(x, where)
