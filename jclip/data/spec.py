@@ -1,0 +1,95 @@
+"""What an evaluation set is: an entry of the catalogue."""
+
+import dataclasses
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from etils import epath
+
+from jclip.arrays import Int
+from jclip.data.labels import LabelSpace
+from jclip.data.sources import Examples, Source
+from jclip.data.sources.examples import first
+
+
+@runtime_checkable
+class Column(Protocol):
+    """A further column of a data set's table, kept in a file of its own."""
+
+    name: str
+
+    def load(
+        self, root: epath.Path, names: tuple[str, ...], labels: LabelSpace
+    ) -> Int[np.ndarray, "n ..."] | None:
+        """The values in the order of `names`; None where an optional file is missing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """One evaluation set.
+
+    Attributes:
+      name: as it is asked for and as rows carry it.
+      suite: what it belongs to: "clean", "shift", "own".
+      source: where images and labels lie under the data folder.
+      labels: its classes.
+      size: how many images it has; None where that is open, and any number will do.
+      reference: author, year and link.
+      licence: terms of the images.
+      how_to_get: where to download it and what to put where.
+      columns: further columns, such as ReaL labels.
+      border: pixels to cut from every side before resizing.
+      version: raised when the set or its labels change.
+    """
+
+    name: str
+    suite: str
+    source: Source
+    labels: LabelSpace
+    size: int | None
+    reference: str
+    licence: str
+    how_to_get: str
+    columns: tuple[Column, ...] = ()
+    border: int = 0
+    version: int = 1
+
+
+def read_table(
+    spec: DatasetSpec, root: epath.Path
+) -> tuple[Examples, dict[str, np.ndarray]]:
+    """The examples and the columns of a set, checked.
+
+    Raises:
+      ValueError: with everything that is wrong.
+    """
+    examples = spec.source.open(root, spec.labels)
+    problems = _problems(spec, examples)
+    columns = {"label": examples.labels}
+    for column in spec.columns:
+        try:
+            values = column.load(root, examples.names, spec.labels)
+        except ValueError as error:
+            problems.append(str(error))
+        else:
+            columns |= {} if values is None else {column.name: values}
+    if problems:
+        raise ValueError("\n".join(problems))
+    return examples, columns
+
+
+def _problems(spec: DatasetSpec, examples: Examples) -> list[str]:
+    found, classes = len(examples.names), len(spec.labels.classes)
+    problems = []
+    if spec.size is not None and found != spec.size:
+        problems.append(f"{found} images found, {spec.size} expected")
+    if found == 0:
+        problems.append("there are no images")
+    outside = np.flatnonzero((examples.labels < 0) | (examples.labels >= classes))
+    if outside.size:
+        values = sorted(set(examples.labels[outside].tolist()))
+        where = first(examples.names[i] for i in outside)
+        problems.append(f"labels outside 0..{classes - 1}: {first(values)} ({where})")
+    if repeated := found - len(set(examples.names)):
+        problems.append(f"{repeated} names occur more than once")
+    return problems
