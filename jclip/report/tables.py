@@ -1,0 +1,155 @@
+"""Rows laid out for readers: on the screen, as Markdown, as CSV.
+
+This is the only place with percentages. CSV is for programs: it holds what the rows
+hold, fractions at full precision, with the interval in columns of its own.
+"""
+
+import csv
+import dataclasses
+import io
+from typing import Literal
+
+import rich.table
+from etils import epath
+from rich.markup import escape
+
+from jclip.report.rows import write_whole
+from jclip.types import Row
+
+KEYS = ("model", "dataset", "metric", "method", "slice", "precision")
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of numbers.
+
+    Attributes:
+      key: the value of `Table.across` whose rows it shows.
+      title: its heading.
+      unit: "percent" for fractions, "number" for all else.
+    """
+
+    key: str
+    title: str
+    unit: Literal["percent", "number"] = "percent"
+
+    @property
+    def heading(self) -> str:
+        return f"{self.title} (%)" if self.unit == "percent" else self.title
+
+    def text(self, row: Row | None) -> str:
+        """The number with its interval, or nothing where there is no row."""
+        if row is None:
+            return ""
+        bounds = [self._number(x) for x in (row.low, row.high) if x is not None]
+        return self._number(row.value) + (f" [{', '.join(bounds)}]" if bounds else "")
+
+    def _number(self, value: float) -> str:
+        return f"{100 * value:.2f}" if self.unit == "percent" else f"{value:.4g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows with one of their fields across and the others down.
+
+    Attributes:
+      name: stem of its files.
+      title: what it shows, in a few words.
+      rows: those shown.
+      columns: from left to right; rows that belong to none are left out.
+      across: the field of a row that chooses its column.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    across: Literal["dataset", "metric", "method", "slice"] = "metric"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The fields that name a line; one that is empty in every row is left out."""
+        fields = [key for key in KEYS if key != self.across]
+        return tuple(k for k in fields if any(getattr(row, k) for row in self.rows))
+
+    def lines(self) -> list[tuple[tuple[str, ...], list[Row | None]]]:
+        """Each line's keys, and its row for every column or None where there is none.
+
+        Two rows for one cell are a ValueError.
+        """
+        place = {column.key: i for i, column in enumerate(self.columns)}
+        lines: dict[tuple[str, ...], list[Row | None]] = {}
+        for row in self.rows:
+            key = tuple(getattr(row, field) for field in self.keys)
+            column = place.get(getattr(row, self.across))
+            if column is None:
+                continue
+            cells = lines.setdefault(key, [None] * len(place))
+            if cells[column] is not None:
+                raise ValueError(f"two rows for one cell: {cells[column]} and {row}")
+            cells[column] = row
+        return list(lines.items())
+
+    def texts(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and lines as a person reads them."""
+        headings = [*self.keys, "n", *(column.heading for column in self.columns)]
+        return headings, [
+            [*keys, _counts(cells), *map(Column.text, self.columns, cells)]
+            for keys, cells in self.lines()
+        ]
+
+
+def screen(table: Table) -> rich.table.Table:
+    """The table for a rich console. Long cells are wrapped, never cut."""
+    headings, lines = table.texts()
+    grid = rich.table.Table(title=table.title, title_justify="left")
+    for i, heading in enumerate(headings):
+        left = i < len(table.keys)
+        grid.add_column(heading, justify="left" if left else "right", overflow="fold")
+    for line in lines:
+        grid.add_row(*(escape(cell) for cell in line))
+    return grid
+
+
+def markdown(table: Table) -> str:
+    """The table in GitHub's Markdown, under a heading."""
+    headings, lines = table.texts()
+    rule = ["---" if i < len(table.keys) else "---:" for i in range(len(headings))]
+    body = "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n"
+        for line in (headings, rule, *lines)
+    )
+    return f"## {table.title}\n\n{body}"
+
+
+def comma_separated(table: Table) -> str:
+    """The table as CSV: fractions, `_low` and `_high` beside each column, n in front."""
+    ends = [
+        f"{column.key}{end}"
+        for column in table.columns
+        for end in ("", "_low", "_high")
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*table.keys, "n", *ends])
+    for keys, cells in table.lines():
+        numbers = [(r.value, r.low, r.high) if r else (None,) * 3 for r in cells]
+        writer.writerow(
+            [*keys, _counts(cells), *(x for three in numbers for x in three)]
+        )
+    return text.getvalue()
+
+
+def write_table(folder: epath.PathLike, table: Table) -> list[epath.Path]:
+    """Writes `<name>.csv` and `<name>.md` and returns their paths."""
+    files = {".csv": comma_separated(table), ".md": markdown(table)}
+    paths = [epath.Path(folder) / f"{table.name}{ending}" for ending in files]
+    for path, text in zip(paths, files.values()):
+        write_whole(path, text)
+    return paths
+
+
+def _counts(cells: list[Row | None]) -> str:
+    """How many units the line rests on; from the least to the most where they differ."""
+    counts = sorted({row.n for row in cells if row is not None})
+    return "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
