@@ -44,6 +44,21 @@ def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=epsilon, use_fast_variance=False, name=name)
 
 
+def attend(
+    q: Float[Array, "b s h c"],
+    k: Float[Array, "b t h c"],
+    v: Float[Array, "b t h c"],
+    *,
+    causal: bool = False,
+) -> Float[Array, "b s h c"]:
+    """Softmax attention, scaled by one over the root of a head's width."""
+    dtype = q.dtype
+    if dtype == jnp.float16:
+        # CPUs have no float16 product that adds up in float32, which JAX asks for.
+        q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
+    return jax.nn.dot_product_attention(q, k, v, is_causal=causal).astype(dtype)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with one fused projection for query, key and value."""
 
@@ -55,7 +70,7 @@ class Attention(nn.Module):
         b, t, d = x.shape
         qkv = nn.Dense(3 * d, name="qkv")(x).reshape(b, t, 3, self.heads, -1)
         q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
-        mixed = jax.nn.dot_product_attention(q, k, v, is_causal=self.causal)
+        mixed = attend(q, k, v, causal=self.causal)
         return nn.Dense(d, name="out")(mixed.reshape(b, t, d))
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
+from jclip.models.layers import attend
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +99,7 @@ class AttentionPool(nn.Module):
             nn.Dense(d, name=name)(y).reshape(b, -1, self.heads, d // self.heads)
             for name, y in (("query", x[:, :1]), ("key", x), ("value", x))
         )
-        return jax.nn.dot_product_attention(q, k, v).reshape(b, d)
+        return attend(q, k, v).reshape(b, d)
 
 
 class ModifiedResNetModule(nn.Module):

@@ -1,0 +1,282 @@
+"""CLIP with a ViT or a ModifiedResNet and CLIP's text tower: architecture and rules.
+
+The names are those of OpenAI's and open_clip's checkpoints, which agree.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from converters.rules import Rule, conv, keep, linear, scalar
+from jclip.lookup import unknown
+from jclip.models.layers import ACTIVATIONS
+from jclip.models.model import Arch
+from jclip.models.modified_resnet import ModifiedResNet
+from jclip.models.text import TextTransformer
+from jclip.models.vit import VisionTransformer
+
+# Config keys that `arch_of` reads.
+MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
+MODEL_KEYS |= {"init_logit_bias", "init_logit_scale", "nonscalar_logit_scale"}
+SHARED_KEYS = {
+    "layers",
+    "width",
+    "mlp_ratio",
+    "ls_init_value",
+    "act_kwargs",
+    "norm_kwargs",
+}
+IMAGE_KEYS = SHARED_KEYS | {"head_width", "patch_size", "image_size", "patch_dropout"}
+IMAGE_KEYS |= {"no_ln_pre", "final_ln_after_pool", "pool_type", "pos_embed_type"}
+TEXT_KEYS = SHARED_KEYS | {
+    "context_length",
+    "vocab_size",
+    "heads",
+    "pool_type",
+    "eos_id",
+}
+TEXT_KEYS |= {"no_causal_mask", "proj_bias", "pad_id"}
+# Keys that say how texts are cut (the tokenizer's matter) or change no number.
+TEXT_KEYS |= {"hf_tokenizer_name", "tokenizer_kwargs", "output_tokens"}
+IMAGE_KEYS |= {"output_tokens"}
+
+
+def arch_of(
+    config: Mapping[str, Any], activation: str, mean: tuple, std: tuple
+) -> Arch:
+    """The architecture that an open_clip model config describes.
+
+    Args:
+      config: as `open_clip.get_model_config` returns it.
+      activation: "gelu" or "quick_gelu", as the checkpoint was trained; the config's own
+        `quick_gelu` is not read, since one config serves checkpoints of both kinds.
+      mean, std: of the input channels.
+
+    Raises:
+      ValueError: a setting that jclip does not know or cannot build.
+    """
+    image, text = config["vision_cfg"], config["text_cfg"]
+    problems = [
+        f"{place}{key} = {value!r}"
+        for place, part, known in [
+            ("", config, MODEL_KEYS),
+            ("vision_cfg.", image, IMAGE_KEYS),
+            ("text_cfg.", text, TEXT_KEYS),
+        ]
+        for key, value in part.items()
+        if key not in known and value not in (None, False, "none")
+    ]
+    if problems:
+        raise ValueError(
+            "this config has settings that CLIP's ViT, ModifiedResNet and text tower do "
+            f"not cover: {', '.join(problems)}"
+        )
+    convolutional = not isinstance(image["layers"], int)
+    return Arch(
+        image=_resnet(image) if convolutional else _vit(image, activation),
+        text=_text(text, activation),
+        embed_dim=config["embed_dim"],
+        mean=tuple(mean),
+        std=tuple(std),
+        projection_bias=convolutional,
+        logit_bias=config.get("init_logit_bias") is not None,
+    )
+
+
+def rules_of(arch: Arch) -> list[Rule]:
+    """The rules for a checkpoint of this architecture."""
+    image = RESNET_RULES if isinstance(arch.image, ModifiedResNet) else VIT_RULES
+    return [*image, *TEXT_RULES]
+
+
+def _vit(config: Mapping[str, Any], activation: str) -> VisionTransformer:
+    width = config["width"]
+    pools = {"tok": "token", "avg": "mean"}
+    if config.get("pool_type", "tok") not in pools:
+        raise ValueError(
+            unknown(config["pool_type"], pools, "pooling of the image tower")
+        )
+    return VisionTransformer(
+        image_size=_square(config["image_size"]),
+        patch_size=_square(config["patch_size"]),
+        width=width,
+        depth=config["layers"],
+        heads=width // config.get("head_width", 64),
+        mlp_width=int(width * config.get("mlp_ratio", 4.0)),
+        activation=_activation(config, activation),
+        epsilon=_epsilon(config),
+        pre_norm=not config.get("no_ln_pre", False),
+        pool=pools[config.get("pool_type", "tok")],
+        norm_after_pool=config.get("final_ln_after_pool", False),
+        layer_scale=config.get("ls_init_value") is not None,
+        patch_dropout=config.get("patch_dropout", 0.0),
+    )
+
+
+def _resnet(config: Mapping[str, Any]) -> ModifiedResNet:
+    return ModifiedResNet(
+        image_size=_square(config["image_size"]),
+        width=config["width"],
+        depths=tuple(config["layers"]),
+        heads=config["width"] * 32 // config.get("head_width", 64),
+    )
+
+
+def _text(config: Mapping[str, Any], activation: str) -> TextTransformer:
+    pools = {"argmax": "argmax", "eos": "end", "first": "first", "last": "last"}
+    pool = config.get("pool_type", "argmax")
+    if pool not in pools or config.get("proj_bias"):
+        raise ValueError(
+            f"text_cfg: pool_type {pool!r} and proj_bias {config.get('proj_bias', False)}; "
+            f"expected one of {', '.join(pools)} and no bias"
+        )
+    width = config["width"]
+    return TextTransformer(
+        context=config["context_length"],
+        vocabulary=config["vocab_size"],
+        width=width,
+        depth=config["layers"],
+        heads=config["heads"],
+        mlp_width=int(width * config.get("mlp_ratio", 4.0)),
+        activation=_activation(config, activation),
+        epsilon=_epsilon(config),
+        causal=not config.get("no_causal_mask", False),
+        pool=pools[pool],
+        end_id=config.get("eos_id", 2),
+        layer_scale=config.get("ls_init_value") is not None,
+    )
+
+
+def _activation(config: Mapping[str, Any], activation: str) -> str:
+    options = config.get("act_kwargs") or {}
+    if options == {"approximate": "tanh"} and activation == "gelu":
+        return "gelu_tanh"
+    if options or activation not in ACTIVATIONS:
+        raise ValueError(
+            f"activation {activation!r} with act_kwargs {options} is not known"
+        )
+    return activation
+
+
+def _epsilon(config: Mapping[str, Any]) -> float:
+    options = dict(config.get("norm_kwargs") or {})
+    epsilon = options.pop("eps", 1e-5)
+    if options:
+        raise ValueError(f"norm_kwargs {options} are not known")
+    return epsilon
+
+
+def _square(size: Any) -> int:
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1:
+        raise ValueError(f"a size of {size} is not square")
+    return sides.pop()
+
+
+def _norm(source: str, target: str) -> list[Rule]:
+    return [
+        (source + r"\.weight", target + "/scale", keep),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
+def _dense(source: str, target: str) -> list[Rule]:
+    return [
+        (source + r"\.weight", target + "/kernel", linear),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
+def _blocks(source: str, target: str) -> list[Rule]:
+    block, to = source + r"transformer\.resblocks\.(\d+)\.", target + r"/blocks[\1]/"
+    return [
+        *_norm(block + r"ln_(1|2)", to + r"ln\2"),
+        (block + r"attn\.in_proj_weight", to + "attn/qkv/kernel", linear),
+        (block + r"attn\.in_proj_bias", to + "attn/qkv/bias", keep),
+        *_dense(block + r"attn\.out_proj", to + "attn/out"),
+        *_dense(block + r"mlp\.c_fc", to + "fc"),
+        *_dense(block + r"mlp\.c_proj", to + "proj"),
+        (block + r"ls_(1|2)\.gamma", to + r"ls\2", keep),
+    ]
+
+
+# Checkpoints of open_clip's CustomTextCLIP put "text." before the text tower's names.
+TEXT = r"(?:text\.)?"
+TEXT_RULES = [
+    *_blocks(TEXT, "params/text"),
+    (TEXT + r"token_embedding\.weight", "params/text/tokens", keep),
+    (TEXT + "positional_embedding", "params/text/positions", keep),
+    *_norm(TEXT + "ln_final", "params/text/ln_final"),
+    (TEXT + "text_projection", "params/text_projection/kernel", keep),
+    ("logit_scale", "params/logit_scale", scalar),
+    ("logit_bias", "params/logit_bias", scalar),
+]
+
+VIT_RULES = [
+    *_blocks(r"visual\.", "params/image"),
+    (r"visual\.conv1\.weight", "params/image/stem/kernel", conv),
+    (r"visual\.class_embedding", "params/image/class_token", keep),
+    (r"visual\.positional_embedding", "params/image/positions", keep),
+    *_norm(r"visual\.ln_pre", "params/image/ln_pre"),
+    *_norm(r"visual\.ln_post", "params/image/ln_post"),
+    (r"visual\.proj", "params/image_projection/kernel", keep),
+]
+
+
+# A block's parts by the names of their convolution and norm.
+PARTS = {"conv1": "reduce", "bn1": "reduce", "conv2": "mix", "bn2": "mix"}
+PARTS |= {"conv3": "expand", "bn3": "expand"}
+PARTS |= {"downsample.0": "shortcut", "downsample.1": "shortcut"}
+NORM = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"}
+
+
+def _place(match: re.Match) -> str:
+    """A block's part in the target: the first of a stage apart, the rest stacked."""
+    stage, index = int(match[1]) - 1, int(match[2])
+    block = f"stage{stage}_first" if index == 0 else f"stage{stage}_rest[{index - 1}]"
+    return f"{block}/{PARTS[match[3]]}"
+
+
+def _norm_leaf(part: str, leaf: str) -> str:
+    root = "stats" if leaf.startswith("running_") else "params/image"
+    return f"{root}/{part}/norm/{NORM[leaf]}"
+
+
+_BLOCK = r"visual\.layer(\d)\.(\d+)\."
+_LEAF = r"(weight|bias|running_mean|running_var)"
+RESNET_RULES = [
+    (
+        r"visual\.conv(\d)\.weight",
+        lambda m: f"params/image/stem{int(m[1]) - 1}/conv/kernel",
+        conv,
+    ),
+    (
+        r"visual\.bn(\d)\." + _LEAF,
+        lambda m: _norm_leaf(f"stem{int(m[1]) - 1}", m[2]),
+        keep,
+    ),
+    (
+        _BLOCK + r"(conv\d|downsample\.0)\.weight",
+        lambda m: f"params/image/{_place(m)}/conv/kernel",
+        conv,
+    ),
+    (
+        _BLOCK + r"(bn\d|downsample\.1)\." + _LEAF,
+        lambda m: _norm_leaf(_place(m), m[4]),
+        keep,
+    ),
+    (r"visual\.attnpool\.positional_embedding", "params/image/pool/positions", keep),
+    *_dense(r"visual\.attnpool\.q_proj", "params/image/pool/query"),
+    *_dense(r"visual\.attnpool\.k_proj", "params/image/pool/key"),
+    *_dense(r"visual\.attnpool\.v_proj", "params/image/pool/value"),
+    *_dense(r"visual\.attnpool\.c_proj", "params/image_projection"),
+]
+
+# Counters and constants; OpenAI's archives also hold three numbers of the config.
+UNUSED = [
+    r".*num_batches_tracked",
+    TEXT + "attn_mask",
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+]

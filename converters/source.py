@@ -1,0 +1,49 @@
+"""What a family's converter hands over: a PyTorch network and all that belongs to it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from converters.rules import Rule
+from jclip.models.model import Arch
+from jclip.models.tokenizer import Tokenizer
+from jclip.types import Preprocess
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A network as its own library builds it, with its weights in float32.
+
+    Attributes:
+      name: of the bundle to be.
+      arch: the architecture in jclip's terms.
+      tensors: the weights by the source's names.
+      rules, unused: from those names to jclip's (see `converters.rules`).
+      outputs: from pixels (b, 3, h, w), normalised, and token ids (b, t) or None, to the
+        outputs that `jclip.models.canary.outputs` names, computed by the network.
+      preprocess: from a decoded image to the network's input.
+      features: see `jclip.models.bundle.Spec`.
+      classes: a classifier's outputs, as wnids.
+      tokenizer, prompts, class_names: for models with text.
+      licence: of the weights.
+      training: facts that the source states about the training.
+      record: library, name, weights, file, sha256, versions.
+    """
+
+    name: str
+    arch: Arch
+    tensors: Mapping[str, torch.Tensor]
+    rules: Sequence[Rule]
+    unused: Sequence[str]
+    outputs: Callable[[torch.Tensor, torch.Tensor | None], dict[str, torch.Tensor]]
+    preprocess: Preprocess
+    features: str
+    classes: tuple[str, ...] = ()
+    tokenizer: Tokenizer | None = None
+    prompts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    class_names: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    licence: str = ""
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,100 @@
+"""State dicts from the files that PyTorch libraries release. No pickle runs code."""
+
+import hashlib
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+# Where training scripts put the weights inside a checkpoint, best first.
+WRAPPERS = ("state_dict_ema", "state_dict", "model_ema", "model")
+
+
+def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint by name, memory-mapped where the format allows.
+
+    Reads .safetensors; .npz of plain arrays; TorchScript archives (OpenAI's); and what
+    `torch.save` writes, with `weights_only=True`. Wrappers ("state_dict", ...) and the
+    prefix "module." are taken off.
+
+    Raises:
+      ValueError: a file that is missing, truncated, of another kind, or whose pickle
+        would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no checkpoint file {path}")
+    try:
+        loaded = _read(path)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path}: not read, since unpickling it would run code or the file is damaged "
+            f"({_first_line(error)}). Save its state dict alone, as .safetensors or with "
+            "torch.save(model.state_dict(), ...), where you trust it"
+        ) from error
+    except Exception as error:
+        # Each reader raises types of its own for a file that is cut short or foreign.
+        raise ValueError(
+            f"{path}: not a readable checkpoint ({type(error).__name__}: "
+            f"{_first_line(error)}); expected .safetensors, .npz, a TorchScript archive or "
+            "what torch.save wrote. Was the download complete?"
+        ) from error
+    return _tensors(path, loaded)
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_torchscript(path: str | Path) -> bool:
+    """Whether the file is a TorchScript archive."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(n.endswith("/constants.pkl") for n in archive.namelist())
+
+
+def _read(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return {name: torch.from_numpy(file[name]) for name in file}
+    if is_torchscript(path):
+        return torch.jit.load(path, map_location="cpu").state_dict()
+    # Only the zip format can be mapped; older files are read whole.
+    mapped = zipfile.is_zipfile(path)
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def _tensors(path: Path, loaded: object) -> dict[str, torch.Tensor]:
+    while isinstance(loaded, dict):
+        inner = next(
+            (loaded[w] for w in WRAPPERS if isinstance(loaded.get(w), dict)), None
+        )
+        if inner is None:
+            break
+        loaded = inner
+    if not isinstance(loaded, dict) or not loaded:
+        raise ValueError(
+            f"{path}: holds a {type(loaded).__name__}, expected a state dict"
+        )
+    foreign = [n for n, t in loaded.items() if not isinstance(t, torch.Tensor)]
+    if foreign:
+        raise ValueError(
+            f"{path}: holds entries that are no tensors: {', '.join(map(str, foreign[:5]))}; "
+            "expected a state dict, alone or under one of " + ", ".join(WRAPPERS)
+        )
+    if all(name.startswith("module.") for name in loaded):
+        loaded = {name.removeprefix("module."): t for name, t in loaded.items()}
+    return loaded
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:200]

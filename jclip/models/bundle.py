@@ -1,0 +1,372 @@
+"""A converted model on disk, and how it is written, found and read.
+
+A bundle is a folder:
+
+    params/         parameters, running statistics and head (Orbax)
+    spec.json       what it is, where it came from, how it was checked
+    tokenizer.json  for models with text (the `tokenizers` library's format)
+    text.json       prompt sets and class names that came with the source
+    canary.npz      outputs on sixteen images and prompts, checked at every load
+
+The files' names inside `params` are random, so identity is a hash over the leaves.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+from jax.sharding import Mesh, SingleDeviceSharding
+
+from jclip.devices import replicated
+from jclip.lookup import unknown
+from jclip.models import canary
+from jclip.models.head import Head
+from jclip.models.model import Arch, Model
+from jclip.models.tokenizer import TextRecipe, Tokenizer
+from jclip.types import Preprocess
+
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What a bundle is; `spec.json` holds it.
+
+    Attributes:
+      name: of the bundle, as rows show it.
+      arch: the architecture.
+      preprocess: from a decoded image to what the network takes.
+      features: what `embed_images(project=False)` gives: "unprojected" (CLIP, before
+        its projection), "penultimate" (a classifier's last layer's input) or "logits".
+      classes: what a classifier's head tells apart, as ImageNet wnids; empty for CLIP.
+      text: how a text becomes tokens; None without a text tower.
+      source: library, name, weights, file, its sha256, versions.
+      licence: of the weights, as far as the source says.
+      training: facts about the training, as far as the source says.
+      parity: max|a-b| / max|b| against the source at conversion, by output.
+      leaves: a hash of every leaf, by its path.
+    """
+
+    name: str
+    arch: Arch
+    preprocess: Preprocess
+    features: str
+    classes: tuple[str, ...] = ()
+    text: TextRecipe | None = None
+    source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    licence: str = ""
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parity: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    leaves: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def weights(self) -> str:
+        """One hash over all leaves: two bundles with the same weights agree in it."""
+        lines = [f"{path} {self.leaves[path]}\n" for path in sorted(self.leaves)]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for `spec.json`."""
+        return {
+            "format": FORMAT,
+            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            "arch": self.arch.as_dict(),
+            "preprocess": dataclasses.asdict(self.preprocess),
+            "text": self.text and dataclasses.asdict(self.text),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Spec":
+        """The spec that `as_dict` wrote."""
+        plain = dict(plain)
+        if plain.pop("format", None) != FORMAT:
+            raise ValueError(
+                f"spec.json is not of format {FORMAT}; convert the model again"
+            )
+        return cls(
+            **{
+                **plain,
+                "arch": Arch.from_dict(plain["arch"]),
+                "preprocess": Preprocess(**plain["preprocess"]),
+                "classes": tuple(plain["classes"]),
+                "text": plain["text"] and TextRecipe(**plain["text"]),
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """A model with all that belongs to it.
+
+    Attributes:
+      model: weights on the device.
+      spec: what it is.
+      tokenizer: texts to token ids; None without a text tower.
+      prompts: prompt sets of the source, each a tuple of formats with one "{}".
+      class_names: lists of class names of the source, by label space.
+    """
+
+    model: Model
+    spec: Spec
+    tokenizer: Tokenizer | None = None
+    prompts: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    class_names: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+
+def save_bundle(path: epath.PathLike, bundle: Bundle) -> Spec:
+    """Writes the bundle into a new folder, whole or not at all; returns its spec.
+
+    The returned spec is the given one with the hashes of the leaves filled in.
+    """
+    path = epath.Path(path)
+    if path.exists():
+        raise ValueError(f"{path} exists already; remove it or choose another name")
+    tree = _tree(bundle.model)
+    spec = dataclasses.replace(bundle.spec, leaves=_hashes(tree))
+    tokens = bundle.tokenizer and bundle.tokenizer(canary.PROMPTS)
+    stored = canary.outputs(bundle.model, spec.preprocess.size, tokens)
+    with _new_folder(path) as folder:
+        _write_params(folder / "params", tree)
+        if bundle.tokenizer is not None:
+            (folder / "tokenizer.json").write_text(bundle.tokenizer.json)
+            text = {"prompts": bundle.prompts, "class_names": bundle.class_names}
+            (folder / "text.json").write_text(_json(text))
+        with (folder / "canary.npz").open("wb") as file:
+            np.savez(file, **stored)
+        (folder / "spec.json").write_text(_json(spec.as_dict()))
+    return spec
+
+
+def load_bundle(
+    name_or_path: epath.PathLike,
+    *,
+    dtype: Any = jnp.float32,
+    mesh: Mesh | None = None,
+    towers: tuple[str, ...] = ("image", "text"),
+) -> Bundle:
+    """The bundle of this name or at this path, checked, on the device or mesh.
+
+    Args:
+      name_or_path: a folder, or a name that is looked for in `$JCLIP_BUNDLES`.
+      dtype: what the towers compute in: float32, bfloat16 or float16.
+      mesh: every device of it gets a copy; None for the first local device.
+      towers: "image", "text" or both; the other's parameters are not read.
+
+    Raises:
+      ValueError: no such bundle (with the command that converts it), a damaged file,
+        a leaf whose hash differs, or outputs on the canary that differ.
+    """
+    wrong = set(towers) - {"image", "text"}
+    if wrong or not towers:
+        raise ValueError(f"towers is {towers!r}, expected 'image', 'text' or both")
+    path = find_bundle(name_or_path)
+    spec = read_spec(path)
+    sharding = (
+        replicated(mesh) if mesh else SingleDeviceSharding(jax.local_devices()[0])
+    )
+    tree = _read_params(path, spec, towers, sharding)
+    tokenizer, text = _read_text(path, spec)
+    model = _model(tree, spec).cast(dtype)
+    bundle = Bundle(model, spec, tokenizer, **text)
+    _check_canary(path, bundle, jnp.dtype(dtype).name)
+    return bundle
+
+
+def find_bundle(name_or_path: epath.PathLike) -> epath.Path:
+    """The folder of a bundle; a miss says where was looked and how to make it."""
+    path = epath.Path(name_or_path)
+    if (path / "spec.json").exists():
+        return path
+    home = os.environ.get("JCLIP_BUNDLES")
+    if home and (epath.Path(home) / path / "spec.json").exists():
+        return epath.Path(home) / path
+    name, looked = (
+        str(name_or_path),
+        [str(path.parent), home or "$JCLIP_BUNDLES (not set)"],
+    )
+    known = [p.parent.name for d in (path.parent, home) if d for p in _specs(d)]
+    stem, _, tag = path.name.partition(".")
+    raise ValueError(
+        f"{unknown(path.name, known, 'bundle')}\n"
+        f"  {name!r} is no folder with a spec.json; looked in {' and '.join(looked)}.\n"
+        "  To make it, one of:\n"
+        f"    python -m converters.convert --source=open_clip --name={stem} "
+        f"--weights={tag or 'TAG_OR_FILE'} --out=bundles/\n"
+        f"    python -m converters.convert --source=timm --name={path.name} --out=bundles/"
+    )
+
+
+def read_spec(path: epath.PathLike) -> Spec:
+    """The spec of the bundle in this folder, without its weights."""
+    file = epath.Path(path) / "spec.json"
+    try:
+        return Spec.from_dict(json.loads(file.read_text()))
+    except (OSError, KeyError, TypeError, json.JSONDecodeError, UnicodeError) as error:
+        raise ValueError(
+            f"{file} cannot be read as a bundle's spec: {error}"
+        ) from error
+
+
+def flat(tree: Any) -> dict[str, Any]:
+    """The leaves of nested dicts by their paths: "params/image/stem/kernel"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {"/".join(str(key.key) for key in path): leaf for path, leaf in leaves}
+
+
+def _specs(folder: epath.PathLike) -> list[epath.Path]:
+    folder = epath.Path(folder)
+    return sorted(folder.glob("*/spec.json")) if folder.is_dir() else []
+
+
+def _tree(model: Model) -> dict[str, Any]:
+    head = model.head
+    leaves = (
+        {}
+        if head is None
+        else {n: getattr(head, n) for n in ("weight", "bias", "scale")}
+    )
+    return {"params": model.params, "stats": model.stats, "head": leaves}
+
+
+def _model(tree: dict[str, Any], spec: Spec) -> Model:
+    head = (
+        Head(**tree["head"], classes=spec.classes, normalise=False)
+        if tree["head"]
+        else None
+    )
+    return Model(tree["params"], tree["stats"], head, spec.arch)
+
+
+def _hashes(tree: Any) -> dict[str, str]:
+    """A hash of shape, type and bytes of each leaf that this process can see whole."""
+    found = {}
+    for path, leaf in flat(tree).items():
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            continue
+        array = np.asarray(leaf, order="C")
+        digest = hashlib.sha256(f"{array.shape} {array.dtype.name}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+        found[path] = digest.hexdigest()[:32]
+    return found
+
+
+@contextlib.contextmanager
+def _new_folder(path: epath.Path) -> Iterator[epath.Path]:
+    """A folder that takes its name only if the block ends without an error."""
+    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
+    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        partial.rename(path)
+    finally:
+        if partial.exists():
+            partial.rmtree() if path.as_uri().startswith("gs:") else shutil.rmtree(
+                partial
+            )
+
+
+def _json(plain: Any) -> str:
+    return json.dumps(plain, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _write_params(folder: epath.Path, tree: Any) -> None:
+    import orbax.checkpoint as ocp
+
+    with ocp.PyTreeCheckpointer() as checkpointer:
+        checkpointer.save(folder, tree)
+
+
+def _read_params(path: epath.Path, spec: Spec, towers: tuple, sharding: Any) -> Any:
+    """The tree of leaves, each with the hash that the spec names."""
+    absent = {
+        f"{t}{part}"
+        for t in {"image", "text"} - set(towers)
+        for part in ("", "_projection")
+    }
+    try:
+        tree = _restore(path.resolve() / "params", absent, sharding)
+    except Exception as error:
+        # Orbax and TensorStore raise many types, and their texts fill a screen.
+        reason = str(error).splitlines()[0][:200]
+        raise ValueError(
+            f"{path}: the parameters cannot be read ({type(error).__name__}: {reason}); "
+            "the folder is damaged or incomplete, convert the model again"
+        ) from error
+    wanted = {p: h for p, h in spec.leaves.items() if p.split("/")[1] not in absent}
+    present = _hashes(tree)
+    wrong = sorted(p for p in wanted if present.get(p, wanted[p]) != wanted[p])
+    missing = sorted(set(wanted) ^ set(flat(tree)))
+    if wrong or missing:
+        raise ValueError(
+            f"{path}: the parameters are not those that were converted; changed: "
+            f"{wrong[:5]}, missing or extra: {missing[:5]}; convert the model again"
+        )
+    return {"params": {}, "stats": {}, "head": {}, **tree}
+
+
+def _restore(folder: epath.Path, absent: set[str], sharding: Any) -> Any:
+    import orbax.checkpoint as ocp
+
+    with ocp.PyTreeCheckpointer() as checkpointer:
+        # A target made from the checkpoint's own metadata restores onto any devices.
+        tree = dict(checkpointer.metadata(folder).item_metadata.tree)
+        tree["params"] = {k: v for k, v in tree["params"].items() if k not in absent}
+        target = jax.tree.map(
+            lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=sharding), tree
+        )
+        restore_args = ocp.checkpoint_utils.construct_restore_args(target)
+        args = ocp.args.PyTreeRestore(
+            target, restore_args=restore_args, partial_restore=True
+        )
+        return checkpointer.restore(folder, args=args)
+
+
+def _read_text(path: epath.Path, spec: Spec) -> tuple[Tokenizer | None, dict[str, Any]]:
+    if spec.text is None:
+        return None, {}
+    try:
+        tokenizer = Tokenizer((path / "tokenizer.json").read_text(), spec.text)
+        text = json.loads((path / "text.json").read_text())
+        return tokenizer, {
+            kind: {name: tuple(items) for name, items in text[kind].items()}
+            for kind in ("prompts", "class_names")
+        }
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path}: the text files are damaged ({error}); convert again"
+        ) from error
+
+
+def _check_canary(path: epath.Path, bundle: Bundle, precision: str) -> None:
+    """Runs the canary as the model will be used, and compares with what is stored."""
+    if precision not in canary.TOLERANCE:
+        raise ValueError(unknown(precision, canary.TOLERANCE, "precision"))
+    tokens = bundle.tokenizer and bundle.tokenizer(canary.PROMPTS)
+    try:
+        with np.load(path / "canary.npz", allow_pickle=False) as file:
+            stored = dict(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path}: canary.npz is damaged ({error}); convert again"
+        ) from error
+    present = canary.outputs(bundle.model, bundle.spec.preprocess.size, tokens)
+    limit = canary.TOLERANCE[precision]
+    found = canary.differences(present, stored)
+    wrong = {
+        name: f"{value:.2g}" for name, value in found.items() if not value <= limit
+    }
+    if wrong:
+        raise ValueError(
+            f"{path}: the canary's outputs differ from those at conversion by {wrong} "
+            f"(at most {limit:g} in {precision} on {jax.default_backend()}); "
+            "numbers from this model cannot be trusted here"
+        )

@@ -1,0 +1,195 @@
+"""CLIP's towers give what open_clip's give, for every config that shares them."""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from converters import clip, rules
+from jclip.models import layers
+from jclip.models.bundle import flat
+from jclip.models.model import Model, init
+from jclip.models.modified_resnet import ModifiedResNet
+from tests import tiny_clip
+
+MEAN, STD = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+CONFIGS = tiny_clip.configs()
+TOLERANCE = 1e-5
+
+
+def converted(config, network) -> Model:
+    """The network as a jclip model."""
+    activation = "quick_gelu" if config.get("quick_gelu") else "gelu"
+    arch = clip.arch_of(config, activation, MEAN, STD)
+    fresh = jax.eval_shape(lambda key: init(arch, key), jax.random.key(0))
+    shapes = flat({"params": fresh.params, "stats": fresh.stats})
+    leaves = rules.convert(
+        network.state_dict(), clip.rules_of(arch), clip.UNUSED, shapes
+    )
+    tree = rules.nested(leaves)
+    return Model(tree["params"], tree.get("stats", {}), None, arch)
+
+
+def inputs(config, seed=0):
+    """Images of any colours, and texts with the end token somewhere inside."""
+    rng = np.random.default_rng(seed)
+    size, text = config["vision_cfg"]["image_size"], config["text_cfg"]
+    images = rng.integers(0, 256, (3, size, size, 3), dtype=np.uint8)
+    tokens = rng.integers(3, text["vocab_size"] - 1, (3, text["context_length"]))
+    for row, end in enumerate([4, 9, text["context_length"] - 1]):
+        tokens[row, end] = text["vocab_size"] - 1  # the highest id, for "argmax"
+        tokens[row, end - 1] = text.get("eos_id", 2)
+    return images, tokens.astype(np.int32)
+
+
+@torch.no_grad()
+def reference(network, images, tokens):
+    """Image features, text features and logits of the PyTorch network."""
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    pixels = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(
+        3, 1, 1
+    )
+    tokens = torch.from_numpy(tokens).long()
+    found = network.encode_image(pixels), network.encode_text(tokens)
+    return [x.numpy() for x in (*found, network.get_logits(pixels, tokens)[0])]
+
+
+@jax.jit
+def ours(model, images, tokens):
+    """The same by jclip."""
+    image, text = model.embed_images(images), model.embed_texts(tokens)
+    unit = [x / jnp.linalg.norm(x, axis=-1, keepdims=True) for x in (image, text)]
+    scale = jnp.exp(model.params["logit_scale"])
+    logits = scale * unit[0] @ unit[1].T + model.params.get("logit_bias", 0)
+    return image, text, logits
+
+
+def errors(model, network, config):
+    """max|a-b| / max|b| of image features, text features and logits."""
+    batch = inputs(config)
+    pairs = zip(ours(model, *batch), reference(network, *batch))
+    return [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs]
+
+
+@functools.cache
+def error_of(reduced: str) -> float:
+    """The largest error of a reduced config, given as JSON: many are alike."""
+    config = json.loads(reduced)
+    network = tiny_clip.network(config)
+    return max(errors(converted(config, network), network, config))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_is_converted_without_a_tensor_left(name):
+    config = CONFIGS[name]
+    with torch.device("meta"):
+        network = open_clip.model.CLIP(**config)
+    arch = clip.arch_of(config, "gelu", MEAN, STD)
+    fresh = jax.eval_shape(lambda key: init(arch, key), jax.random.key(0))
+    count = sum(x.size for x in jax.tree.leaves(fresh.params))
+    assert count == sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_features_and_logits_equal_those_of_open_clip(name):
+    config = tiny_clip.reduced(CONFIGS[name])
+    assert error_of(json.dumps(config, sort_keys=True)) < TOLERANCE
+
+
+def test_a_sigmoid_models_bias_is_converted():
+    config = {**tiny_clip.reduced(CONFIGS["ViT-B-32"]), "init_logit_bias": -10.0}
+    network = tiny_clip.network(config)
+    assert max(errors(converted(config, network), network, config)) < TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A GELU model and its source, both with heads of 80 channels."""
+    config = tiny_clip.reduced(CONFIGS["ViT-H-14"])
+    network = tiny_clip.network(config)
+    return config, network, converted(config, network)
+
+
+def swapped_norms(model):
+    image = model.params["image"]
+    blocks = {
+        **image["blocks"],
+        "ln1": image["blocks"]["ln2"],
+        "ln2": image["blocks"]["ln1"],
+    }
+    params = {**model.params, "image": {**image, "blocks": blocks}}
+    return dataclasses.replace(model, params=params)
+
+
+def with_shape(tower, **changes):
+    def fault(model):
+        shape = dataclasses.replace(getattr(model.arch, tower), **changes)
+        return dataclasses.replace(
+            model, arch=dataclasses.replace(model.arch, **{tower: shape})
+        )
+
+    return fault
+
+
+FAULTS = {
+    "swapped norms": swapped_norms,
+    "tanh GELU": with_shape("image", activation="gelu_tanh"),
+    "wrong epsilon": with_shape("image", epsilon=1e-6),
+    "unscaled head width": with_shape("image", heads=1),
+    "text pooled at the wrong token": with_shape("text", pool="last"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_deliberate_fault_is_seen(pair, fault):
+    config, network, model = pair
+    assert max(errors(model, network, config)) < TOLERANCE
+    assert max(errors(FAULTS[fault](model), network, config)) > TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ViT-B-32", "RN50"])
+def test_full_size_equals_open_clip(name):
+    config = CONFIGS[name]
+    network = tiny_clip.network(config)
+    assert max(errors(converted(config, network), network, config)) < TOLERANCE
+
+
+def test_patch_dropout_keeps_its_share_in_training_and_all_in_evaluation():
+    x = jnp.arange(2 * 10 * 3.0).reshape(2, 10, 3)
+    kept = layers.drop_patches(x, 0.5, jax.random.key(0))
+    assert kept.shape == (2, 5, 3)
+    assert all(
+        set(map(tuple, k.tolist())) <= set(map(tuple, r.tolist()))
+        for k, r in zip(kept, x)
+    )
+
+
+def test_short_types_stay_near_float32(pair):
+    config, _, model = pair
+    batch = inputs(config)
+    full = ours(model, *batch)
+    for dtype, limit in ((jnp.bfloat16, 5e-2), (jnp.float16, 5e-3)):
+        short = ours(model.cast(dtype), *batch)
+        for a, b in zip(short, full):
+            assert a.dtype == jnp.float32
+            assert jnp.abs(a - b).max() < limit * jnp.abs(b).max()
+
+
+def test_resnet_heads_follow_the_head_width():
+    arch = clip.arch_of(CONFIGS["RN50x4"], "quick_gelu", MEAN, STD)
+    assert isinstance(arch.image, ModifiedResNet)
+    assert arch.image.heads == 80 * 32 // 64
+
+
+def test_a_setting_that_nobody_handles_is_an_error():
+    config = tiny_clip.reduced(CONFIGS["ViT-B-32"])
+    config["vision_cfg"] |= {"qk_norm": True, "scale_fc": True}
+    with pytest.raises(ValueError, match=r"vision_cfg\.qk_norm.*vision_cfg\.scale_fc"):
+        clip.arch_of(config, "gelu", MEAN, STD)
