@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -91,6 +92,12 @@ class Dataset:
         part.__dict__.update(self.__dict__)
         part._take(self._order[:count], {k: v[:count] for k, v in self.columns.items()})
         return part
+
+    def with_preprocess(self, preprocess: Preprocess) -> "Dataset":
+        """The same examples in the same order, resized for other models."""
+        other = copy.copy(self)
+        other.preprocess = preprocess
+        return other
 
     def batches(
         self, start: int, stop: int, batch_size: int, *, workers: int | None = None
