@@ -1,0 +1,86 @@
+"""What a study is, how it is found, and how studies are run."""
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Sequence
+
+import jclip.studies
+from jclip.lookup import unknown
+from jclip.report.tables import Table
+from jclip.studies.subject import Subject
+from jclip.types import Row
+
+# Modules of this package that are no study.
+OTHERS = ("study", "subject")
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One question, and how the answers of models answer it.
+
+    Attributes:
+      name: that of its module in `jclip.studies`.
+      question: in one line.
+      datasets: names of the sets that it reads; None for every set with labels.
+      measure: from one model's answers to rows; reads those of `datasets` that the
+        subject has.
+      summarise: from the rows of all models to tables.
+    """
+
+    name: str
+    question: str
+    datasets: tuple[str, ...] | None
+    measure: Callable[[Subject], Iterable[Row]]
+    summarise: Callable[[Sequence[Row]], Sequence[Table]]
+
+    def wants(self, dataset: str) -> bool:
+        """Whether the study reads this set."""
+        return self.datasets is None or dataset in self.datasets
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What studies found.
+
+    Attributes:
+      rows: of all studies and subjects.
+      tables: views of them.
+      problems: what could not be measured and why, one line each.
+    """
+
+    rows: tuple[Row, ...]
+    tables: tuple[Table, ...]
+    problems: tuple[str, ...]
+
+
+def study_names() -> list[str]:
+    """The names of all studies, by their files."""
+    modules = pkgutil.iter_modules(jclip.studies.__path__)
+    return sorted(module.name for module in modules if module.name not in OTHERS)
+
+
+def load_study(name: str) -> Study:
+    """The `STUDY` of the module of this name; a ValueError names what is near."""
+    if name not in study_names():
+        raise ValueError(unknown(name, study_names(), "study"))
+    return importlib.import_module(f"jclip.studies.{name}").STUDY
+
+
+def run_studies(studies: Iterable[Study], subjects: Sequence[Subject]) -> Findings:
+    """The rows and tables of all studies.
+
+    What one subject's answers do not allow (NaN among the logits, say) is a problem
+    that is reported; the others are measured all the same.
+    """
+    found, tables, problems = [], [], []
+    for study in studies:
+        rows = []
+        for subject in subjects:
+            try:
+                rows += study.measure(subject)
+            except ValueError as error:
+                problems.append(f"{study.name} of {subject.name}: {error}")
+        found += rows
+        tables += study.summarise(rows) if rows else ()
+    return Findings(tuple(found), tuple(tables), tuple(problems))

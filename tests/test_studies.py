@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
+
+from jclip.studies.accuracy import STUDY as ACCURACY
+from jclip.studies.study import Study, load_study, run_studies, study_names
+from jclip.studies.subject import Answers, Subject
+
+
+def answers(seed=0, n=60, k=8, **columns):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, k)).astype(np.float32)
+    labels = np.where(rng.random(n) < 0.4, logits.argmax(1), rng.permutation(n) % k)
+    table = {"label": labels.astype(np.int32), **columns}
+    return Answers(lambda: logits, table, "openai80", "float32", "f00d")
+
+
+def values(rows):
+    return {(row.dataset, row.metric, row.slice): row for row in rows}
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_a_study_is_found_by_its_file_name(name):
+    study = load_study(name)
+    assert study.name == name and study.question.endswith("?")
+
+
+def test_an_unknown_study_names_the_nearest():
+    with pytest.raises(ValueError, match=r"unknown study 'acuracy'.*'accuracy'"):
+        load_study("acuracy")
+
+
+def test_accuracy_agrees_with_scikit_learn():
+    subject = Subject("m", {"x": answers(0), "y": answers(1, n=90)})
+    rows = values(run_studies([ACCURACY], [subject]).rows)
+    for dataset in ("x", "y"):
+        logits, labels = subject.logits(dataset)
+        for k in (1, 5):
+            expected = top_k_accuracy_score(labels, logits, k=k, labels=range(8))
+            assert rows[dataset, f"top{k}", ""].value == pytest.approx(expected)
+        expected = balanced_accuracy_score(labels, logits.argmax(1))
+        row = rows[dataset, "mean_per_class", ""]
+        assert row.value == pytest.approx(expected) and row.low < row.value < row.high
+
+
+def test_rows_say_what_produced_them():
+    row = run_studies([ACCURACY], [Subject("m", {"x": answers()})]).rows[0]
+    assert (row.model, row.n, row.method) == ("m", 60, "openai80")
+    assert (row.precision, row.fingerprint) == ("float32", "f00d")
+
+
+def test_real_labels_count_only_images_that_have_some():
+    plain = answers()
+    real = np.stack([plain.columns["label"], np.full(60, -1, np.int32)], axis=1)
+    real[:20] = -1
+    real[20:30, 1] = plain.logits()[20:30].argmax(1)
+    rows = values(ACCURACY.measure(Subject("m", {"x": answers(real=real)})))
+    row = rows["x", "top1", "real"]
+    hits = plain.logits().argmax(1)[30:] == plain.columns["label"][30:]
+    assert row.n == 40 and row.value == (10 + hits.sum()) / 40
+
+
+def test_five_classes_have_no_top5():
+    rows = values(ACCURACY.measure(Subject("m", {"x": answers(k=5)})))
+    assert ("x", "top5", "") not in rows and ("x", "top1", "") in rows
+
+
+def test_every_row_of_accuracy_is_in_its_table():
+    real = np.zeros((60, 2), np.int32)
+    subjects = [Subject(name, {"x": answers(real=real)}) for name in "ab"]
+    findings = run_studies([ACCURACY], subjects)
+    (table,) = findings.tables
+    cells = [cell for _, cells in table.lines() for cell in cells if cell is not None]
+    assert sorted(map(str, cells)) == sorted(map(str, findings.rows))
+
+
+def test_answers_that_cannot_be_measured_do_not_stop_the_others():
+    broken = Answers(
+        lambda: np.full((2, 3), np.nan, np.float32), {"label": np.zeros(2, int)}
+    )
+    subjects = [Subject("broken", {"x": broken}), Subject("fine", {"x": answers()})]
+    findings = run_studies([ACCURACY], subjects)
+    assert {row.model for row in findings.rows} == {"fine"}
+    (problem,) = findings.problems
+    assert "accuracy of broken: x: " in problem and "NaN" in problem
+
+
+def test_an_unknown_dataset_of_a_subject_names_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"unknown data set for m 'imagenet'.*'imagenet-1k'"
+    ):
+        Subject("m", {"imagenet-1k": answers()}).logits("imagenet")
+
+
+def test_a_study_wants_what_it_names():
+    study = Study("s", "Why?", ("x",), lambda subject: (), lambda rows: ())
+    assert study.wants("x") and not study.wants("y") and ACCURACY.wants("y")
