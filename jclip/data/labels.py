@@ -10,6 +10,7 @@ import numpy as np
 from etils import epath
 
 from jclip.arrays import Int
+from jclip.data.messages import few
 from jclip.lookup import lookup
 
 RESOURCES = epath.resource_path("jclip.data") / "resources"
@@ -113,6 +114,24 @@ class LabelSpace:
         for label, group in enumerate(groups):
             table[list(group)] = label
         return table[indices]
+
+
+def read_labels(written: Sequence[str], labels: LabelSpace) -> Int[np.ndarray, " n"]:
+    """Labels from text, int32: either all are names of classes, or all are indices."""
+    index = {name: i for i, name in enumerate(labels.classes)}
+    if all(text in index for text in written):
+        return np.array([index[text] for text in written], np.int32)
+    count = len(labels.classes)
+    if all(text.isdecimal() for text in written):
+        strange = [text for text in dict.fromkeys(written) if int(text) >= count]
+        if not strange:
+            return np.array([int(text) for text in written], np.int32)
+    else:
+        strange = [text for text in dict.fromkeys(written) if text not in index]
+    raise ValueError(
+        f"{len(strange)} labels are no classes of {labels.base!r}: {few(strange)}; "
+        f"expected names ({few(labels.classes, 3)}) or indices in 0..{count - 1}"
+    )
 
 
 def own_classes(name: str, classes: Sequence[str]) -> LabelSpace:

@@ -1,6 +1,7 @@
 """What an evaluation set is: an entry of the catalogue."""
 
 import dataclasses
+import re
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -8,8 +9,8 @@ from etils import epath
 
 from jclip.arrays import Int
 from jclip.data.labels import LabelSpace
+from jclip.data.messages import few
 from jclip.data.sources import Examples, Source
-from jclip.data.sources.examples import first
 
 
 @runtime_checkable
@@ -54,6 +55,25 @@ class DatasetSpec:
     border: int = 0
     version: int = 1
 
+    def __post_init__(self):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise ValueError(
+                f"{self.name!r} is no name for a data set: it names folders, so letters, "
+                "digits, dots, hyphens and underscores alone"
+            )
+
+
+def check(spec: DatasetSpec, root: epath.Path) -> list[str]:
+    """Everything that is wrong with the files of a set, and nothing where all is well.
+
+    Looks at names and labels, and opens no image.
+    """
+    try:
+        read_table(spec, root)
+    except ValueError as error:
+        return str(error).splitlines()
+    return []
+
 
 def read_table(
     spec: DatasetSpec, root: epath.Path
@@ -88,8 +108,8 @@ def _problems(spec: DatasetSpec, examples: Examples) -> list[str]:
     outside = np.flatnonzero((examples.labels < 0) | (examples.labels >= classes))
     if outside.size:
         values = sorted(set(examples.labels[outside].tolist()))
-        where = first(examples.names[i] for i in outside)
-        problems.append(f"labels outside 0..{classes - 1}: {first(values)} ({where})")
+        where = few(examples.names[i] for i in outside)
+        problems.append(f"labels outside 0..{classes - 1}: {few(values)} ({where})")
     if repeated := found - len(set(examples.names)):
         problems.append(f"{repeated} names occur more than once")
     return problems

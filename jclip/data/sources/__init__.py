@@ -1,6 +1,10 @@
 """Where images come from: one class for each layout."""
 
 from jclip.data.sources.examples import Examples, Source
+from jclip.data.sources.file_list import FileList
+from jclip.data.sources.folder import Folder
 from jclip.data.sources.memory import Memory
+from jclip.data.sources.shards import Shards
+from jclip.data.sources.tfds import TFDS
 
-__all__ = ["Examples", "Memory", "Source"]
+__all__ = ["TFDS", "Examples", "FileList", "Folder", "Memory", "Shards", "Source"]

@@ -10,6 +10,11 @@ from etils import epath
 from jclip.arrays import Int, UInt8
 from jclip.data.labels import LabelSpace
 
+# What Pillow reads and people keep photographs in.
+IMAGE_SUFFIXES = frozenset(
+    "bmp gif jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
+)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
@@ -31,7 +36,7 @@ class Source(Protocol):
     """Where the images and labels of a data set lie, and in which layout."""
 
     def open(self, root: epath.Path, labels: LabelSpace) -> Examples:
-        """The examples below `root`; a ValueError lists everything that is wrong."""
+        """The examples below `root`; a ValueError lists all that is wrong, by line."""
 
 
 def below(root: epath.Path, path: str) -> epath.Path:
@@ -39,8 +44,6 @@ def below(root: epath.Path, path: str) -> epath.Path:
     return epath.Path(path) if "://" in path else root / path
 
 
-def first(items, count: int = 5) -> str:
-    """A few of many, for a message: "a, b, c and 7 more"."""
-    items = [str(item) for item in items]
-    more = f" and {len(items) - count} more" if len(items) > count else ""
-    return ", ".join(items[:count]) + more
+def suffix(name: str) -> str:
+    """The last suffix of a file name in lower case, without its dot."""
+    return name.rpartition(".")[2].lower() if "." in name else ""

@@ -1,0 +1,32 @@
+"""CSV files with a header line."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from etils import epath
+
+from jclip.lookup import unknown
+
+
+def read_csv(path: epath.Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """The values of these columns, row by row, without surrounding spaces."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {path}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is no CSV file in UTF-8: {error}") from None
+    header = [name.strip() for name in rows[0]] if rows else []
+    missing = [unknown(c, header, "column") for c in columns if c not in header]
+    if missing:
+        raise ValueError("\n".join(f"{path}: {problem}" for problem in missing))
+    filled = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
+    short = [line for line, row in filled if len(row) != len(header)]
+    if short:
+        raise ValueError(
+            f"{path}: row {short[0]} has not {len(header)} values as the header has"
+        )
+    indices = [header.index(column) for column in columns]
+    return [tuple(row[i].strip() for i in indices) for _, row in filled]
