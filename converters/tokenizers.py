@@ -19,7 +19,11 @@ CLEAN = {
     get_clean_fn("canonicalize"): "canonical",
 }
 # What open_clip's tokenizers consist of; anything else is not understood here.
-SIMPLE = set(vars(SimpleTokenizer()))
+SIMPLE = {
+    *("byte_encoder", "byte_decoder", "encoder", "decoder", "bpe_ranks", "cache"),
+    *("pat", "vocab_size", "all_special_ids", "sot_token_id", "eot_token_id"),
+    *("context_length", "clean_fn", "reduction_fn"),
+}
 HUGGING_FACE = {
     *("tokenizer", "tokenizer_mode", "context_length"),
     *("clean_fn", "strip_sep_token", "set_lang_fn"),
