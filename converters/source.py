@@ -1,6 +1,7 @@
 """What a family's converter hands over: a PyTorch network and all that belongs to it."""
 
 import dataclasses
+import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,3 +48,42 @@ class Source:
     licence: str = ""
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+    """What the user says about weights whose file does not say it.
+
+    Attributes:
+      activation: "gelu" or "quick_gelu" (open_clip).
+      like: a released tag whose activation and preprocessing the file shares.
+      mean, std: of the input channels.
+      interpolation, resize_mode, crop_pct: of the preprocessing.
+      model_kwargs: arguments with which the library builds the network (timm).
+    """
+
+    activation: str | None = None
+    like: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    interpolation: str | None = None
+    resize_mode: str | None = None
+    crop_pct: float | None = None
+    model_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def over(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A preprocessing config with the stated values in place of its own."""
+        own = ("mean", "std", "interpolation", "resize_mode", "crop_pct")
+        said = {k: getattr(self, k) for k in own if getattr(self, k) is not None}
+        return {**config, **said}
+
+    def refuse(self, *names: str, why: str) -> None:
+        """An error if any of these is stated, since it would have no effect."""
+        given = [f"--{n}" for n in names if getattr(self, n)]
+        if given:
+            raise ValueError(f"{', '.join(given)}: {why}")
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The installed versions of these packages."""
+    return {package: importlib.metadata.version(package) for package in packages}

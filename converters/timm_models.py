@@ -1,0 +1,157 @@
+"""ImageNet classifiers from timm, by name or from a local file."""
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.data import ImageNetInfo, infer_imagenet_subset
+from timm.models.efficientnet import EfficientNet
+
+from converters import efficientnet, torch_io
+from converters.source import Source, Stated, versions
+from jclip.lookup import unknown
+from jclip.models.model import Arch
+from jclip.types import Preprocess
+
+FAMILIES = {EfficientNet: efficientnet}
+PREPROCESS = ("mean", "std", "interpolation", "crop_pct", "crop_mode")
+
+
+def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
+    """A model of timm by its name (with or without a tag) and perhaps a local file.
+
+    Without a file, timm downloads the weights that the name stands for. For a file,
+    preprocessing comes from the name's tag, from what all tags of the model share, or
+    from the user; where that leaves it open, it is an error.
+    """
+    stated.refuse("activation", "like", why="timm's names state the activation")
+    network = _network(name, weights, stated)
+    family = FAMILIES.get(type(network))
+    if family is None:
+        known = ", ".join(cls.__name__ for cls in FAMILIES)
+        raise ValueError(
+            f"{name} is a {type(network).__name__} of timm; jclip converts {known}"
+        )
+    config = _preprocess_config(name, network, weights, stated)
+    shape = family.arch_of(network)
+    arch = Arch(shape, None, None, tuple(config["mean"]), tuple(config["std"]))
+    tensors = (
+        network.state_dict() if weights is None else torch_io.read_state_dict(weights)
+    )
+    tensors = family.timm_names(tensors, shape)
+    label = network.pretrained_cfg["tag"] if weights is None else Path(weights).stem
+    return Source(
+        name=f"{name.partition('.')[0]}.{label}",
+        arch=arch,
+        tensors=tensors,
+        rules=family.rules_of(shape),
+        unused=family.UNUSED,
+        outputs=functools.partial(_outputs, network, tensors),
+        preprocess=_preprocess(shape.image_size, config),
+        features="penultimate",
+        classes=_classes(name, network),
+        licence=network.pretrained_cfg.get("license") or "",
+        training={
+            "tag": network.pretrained_cfg.get("tag", "") if weights is None else ""
+        },
+        record=_record(name, weights, label, stated),
+    )
+
+
+def _network(name: str, weights: str | None, stated: Stated) -> torch.nn.Module:
+    plain = name.partition(".")[0]
+    if plain not in timm.list_models():
+        raise ValueError(unknown(plain, timm.list_models(), "timm model"))
+    known = [plain, *timm.list_pretrained(plain + ".*")]
+    if name not in known:
+        raise ValueError(unknown(name, known, f"tagged name of {plain}"))
+    try:
+        return timm.create_model(
+            name, pretrained=weights is None, **stated.model_kwargs
+        ).eval()
+    except TypeError as error:
+        raise ValueError(
+            f"--model_kwargs={json.dumps(dict(stated.model_kwargs))}: {error}"
+        ) from error
+
+
+def _preprocess_config(
+    name: str, network: torch.nn.Module, weights: str | None, stated: Stated
+) -> dict[str, Any]:
+    """timm's preprocessing of the model, with what the user states in its place."""
+    own = {key: network.pretrained_cfg[key] for key in PREPROCESS}
+    if weights is not None and "." not in name:
+        configs = [
+            timm.get_pretrained_cfg(n) for n in timm.list_pretrained(name + ".*")
+        ]
+        differ = [
+            key
+            for key in PREPROCESS
+            if len({str(getattr(c, key)) for c in configs}) > 1
+            and key not in stated.over({})
+        ]
+        if differ:
+            tags = ", ".join(f"{c.architecture}.{c.tag}" for c in configs)
+            raise ValueError(
+                f"the released weights of {name} differ in {', '.join(differ)}; name the "
+                f"kind of the file with one of {tags}, or state them by flags"
+            )
+    config = stated.over(own)
+    if stated.resize_mode:
+        config["crop_mode"] = {"shortest": "center"}.get(
+            stated.resize_mode, stated.resize_mode
+        )
+    return config
+
+
+def _preprocess(size: int, config: Mapping[str, Any]) -> Preprocess:
+    modes = {"center": "shortest", "squash": "squash"}
+    if config["crop_mode"] not in modes:
+        raise ValueError(unknown(config["crop_mode"], modes, "crop mode"))
+    resize = math.floor(size / config["crop_pct"])
+    return Preprocess(size, resize, modes[config["crop_mode"]], config["interpolation"])
+
+
+def _classes(name: str, network: torch.nn.Module) -> tuple[str, ...]:
+    """The wnids of the network's outputs, in their order."""
+    subset = infer_imagenet_subset(network)
+    if not subset:
+        raise ValueError(
+            f"{name} has {network.num_classes} outputs, and timm does not say which classes"
+        )
+    info = ImageNetInfo(subset)
+    return tuple(info.label_names())
+
+
+def _record(
+    name: str, weights: str | None, label: str, stated: Stated
+) -> dict[str, Any]:
+    file = {} if weights is None else {
+        "file": Path(weights).name, "sha256": torch_io.sha256(weights)
+    }  # fmt: skip
+    return {
+        "library": "timm",
+        "name": name,
+        "weights": label,
+        "model_kwargs": dict(stated.model_kwargs),
+        "versions": versions("timm", "torch"),
+        **file,
+    }
+
+
+@torch.no_grad()
+def _outputs(
+    network: torch.nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    pixels: torch.Tensor,
+    _: None,
+) -> dict[str, torch.Tensor]:
+    """What timm's own network computes with these weights, in float32."""
+    network.load_state_dict(tensors, strict=False)
+    features = network.forward_head(network.forward_features(pixels), pre_logits=True)
+    return {"images": features, "logits": network(pixels)}
