@@ -143,17 +143,17 @@ class EfficientNet:
         *_, last = self.stages[-1][-1].layers.values()
         return (self.top or last).width
 
-    def named_blocks(self) -> Iterator[tuple[str, Block]]:
-        """The blocks under the names of their parameters.
+    def named_blocks(self) -> Iterator[tuple[str, tuple[int, int], Block]]:
+        """The name of each block's parameters, where it stands, and the block.
 
-        A name counts the stage and the blocks before it in that stage. "stage2_blocks1"
-        is a stack, whose leaves have a leading axis; "stage2_block0" is a single one.
+        It stands in a stage, after a number of blocks. "stage2_blocks1" is a stack,
+        whose leaves have a leading axis; "stage2_block0" is a single block.
         """
-        for i, stage in enumerate(self.stages):
+        for stage, blocks in enumerate(self.stages):
             before = 0
-            for block in stage:
+            for block in blocks:
                 plural = "s" if block.repeats > 1 else ""
-                yield f"stage{i}_block{plural}{before}", block
+                yield f"stage{stage}_block{plural}{before}", (stage, before), block
                 before += block.repeats
 
     def module(self) -> nn.Module:
@@ -187,7 +187,7 @@ class EfficientNetModule(nn.Module):
         self, pixels: Float[Array, "b h w 3"], key: jax.Array | None = None
     ) -> Float[Array, "b d"]:
         x = ConvNorm(self.shape.stem, name="stem")(pixels)
-        for name, block in self.shape.named_blocks():
+        for name, _, block in self.shape.named_blocks():
             x, _ = _repeated(block)(block, name=name)(x, None)
         if self.shape.top is not None:
             x = ConvNorm(self.shape.top, name="top")(x)

@@ -1,0 +1,72 @@
+"""Convolutions over NHWC images, each kind in the form that is fast for it."""
+
+import functools
+import math
+import operator
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jclip.arrays import Array, Float
+
+
+def padding(size: int, side: int, stride: int, mode: str) -> tuple[int, int]:
+    """Pixels of zeros before and after an axis of `size` pixels."""
+    if mode == "symmetric":
+        return ((side - 1) // 2,) * 2
+    total = max((math.ceil(size / stride) - 1) * stride + side - size, 0)
+    return total // 2, total - total // 2
+
+
+def blurred(x: Float[Array, "b h w c"], side: int, stride: int) -> Array:
+    """Every `stride`-th pixel after a binomial filter over an edge of zeros."""
+    taps = np.array([math.comb(side - 1, i) for i in range(side)]) / 2 ** (side - 1)
+    kernel = jnp.asarray(np.outer(taps, taps), x.dtype)[:, :, None, None]
+    kernel = jnp.broadcast_to(kernel, (side, side, 1, x.shape[-1]))
+    pads = (padding(side, side, stride, "symmetric"),) * 2
+    return convolve(x, kernel, stride, pads)
+
+
+def convolve(
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "s s g k"],
+    stride: int,
+    pads: tuple[tuple[int, int], tuple[int, int]],
+) -> Float[Array, "b y x k"]:
+    """The grouped convolution, in the form that is fast for its kind."""
+    c, (side, _, group_width, _) = x.shape[-1], kernel.shape
+    if (side, stride, group_width) == (1, 1, c):
+        return x @ kernel[0, 0]
+    general = partial(grouped, stride=stride, pads=pads)
+    if group_width > 1 or kernel.shape[-1] != c:
+        return general(x, kernel)
+    # XLA's depthwise convolution on CPUs takes 10 to 50 times as long as the sum.
+    shifted = partial(depthwise, stride=stride, pads=pads)
+    return jax.lax.platform_dependent(x, kernel, cpu=shifted, default=general)
+
+
+def grouped(x: Array, kernel: Array, *, stride: int, pads: tuple) -> Array:
+    """XLA's convolution with as many groups as the kernel's inputs leave."""
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        pads,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1] // kernel.shape[2],
+    )
+
+
+def depthwise(x: Array, kernel: Array, *, stride: int, pads: tuple) -> Array:
+    """One kernel for each channel, as a sum of shifted images."""
+    side = len(kernel)
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    rows, columns = ((n - side) // stride + 1 for n in x.shape[1:3])
+    products = (
+        x[:, i:, j:][:, ::stride, ::stride][:, :rows, :columns]
+        * kernel[i, j, 0][None, None, None]
+        for i, j in np.ndindex(side, side)
+    )
+    return functools.reduce(operator.add, products)
