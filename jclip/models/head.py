@@ -41,7 +41,9 @@ class Head:
     )
     how: str | None = dataclasses.field(default=None, metadata={"static": True})
 
-    def __call__(self, features: Float[Array, "n d"]) -> Float[Array, "n k"]:
+    def __call__(
+        self, features: Float[Array | np.ndarray, "n d"]
+    ) -> Float[Array, "n k"]:
         """Logits in float32 from features as `Model.project` returns them.
 
         Groups with "max" give the largest logit of the group. "sum" gives the logarithm
