@@ -56,8 +56,9 @@ class Dataset:
       names: of the examples, in order.
       columns: arrays in that order; "label" (n,) int32, and for several accepted labels
         "real" (n, m) int32, filled up with -1.
-      fingerprint: what the images are, less their pixels: set, version, and number and
-        hash of the files. That of the whole set also where only a part is used.
+      fingerprint: what the images are, less their contents: set, version, border, and
+        the number of files and a hash of their names in order. A part of a set has the
+        fingerprint of the whole, of which it is the beginning.
     """
 
     def __init__(
@@ -72,9 +73,9 @@ class Dataset:
         self.name = spec.name
         self.labels: LabelSpace = spec.labels
         self.preprocess = preprocess
-        self.fingerprint = _fingerprint(spec, examples.names)
         self._examples = examples
         self._take(order, {key: values[order] for key, values in columns.items()})
+        self.fingerprint = _fingerprint(spec, self.names)
 
     def _take(self, order: np.ndarray, columns: dict[str, np.ndarray]) -> None:
         self._order = order
@@ -197,12 +198,12 @@ def stratified_order(
 
 
 def _fingerprint(spec: DatasetSpec, names: tuple[str, ...]) -> dict[str, Any]:
-    listing = "\n".join(sorted(names)).encode()
     return {
         "name": spec.name,
         "version": spec.version,
+        "border": spec.border,
         "count": len(names),
-        "files": hashlib.sha256(listing).hexdigest()[:16],
+        "files": hashlib.sha256("\n".join(names).encode()).hexdigest()[:16],
     }
 
 

@@ -11,7 +11,7 @@ from etils import epath
 
 from jclip.arrays import Int
 from jclip.data.messages import few
-from jclip.lookup import lookup
+from jclip.lookup import lookup, unknown
 
 RESOURCES = epath.resource_path("jclip.data") / "resources"
 
@@ -59,12 +59,12 @@ class LabelSpace:
         if self.keep is not None and self.groups is not None:
             problems.append("keep and groups exclude each other")
         if outside:
-            problems.append(f"indices outside 0..{last}: {outside[:5]}")
+            problems.append(f"indices outside 0..{last}: {few(outside)}")
         if not self.members:
             problems.append("there are no classes")
         names = () if outside else self.classes
         if twice := _repeated(self.members) + _repeated(names):
-            problems.append(f"given twice: {twice[:5]}")
+            problems.append(f"given twice: {few(twice)}")
         if problems:
             raise ValueError(f"label space of {self.base!r}: " + "; ".join(problems))
 
@@ -102,6 +102,17 @@ class LabelSpace:
         column = {index: i for i, index in enumerate(self.members)}
         groups = {name: [column[i] for i in group] for name, group in self.groups}
         return head.grouped(groups, self.how)
+
+    def subset(self, classes: Sequence[str]) -> "LabelSpace":
+        """The space of these of its classes alone, in this order."""
+        index = {name: i for i, name in enumerate(self.classes)}
+        if strange := [unknown(c, index, "class") for c in classes if c not in index]:
+            raise ValueError("\n".join(strange[:5]))
+        if self.groups is not None:
+            groups = tuple(self.groups[index[name]] for name in classes)
+            return dataclasses.replace(self, groups=groups)
+        keep = tuple(self.members[index[name]] for name in classes)
+        return dataclasses.replace(self, keep=keep)
 
     def from_base(
         self, indices: Int[np.ndarray, "*shape"]

@@ -56,11 +56,16 @@ class DatasetSpec:
     version: int = 1
 
     def __post_init__(self):
+        problems = []
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
-            raise ValueError(
-                f"{self.name!r} is no name for a data set: it names folders, so letters, "
-                "digits, dots, hyphens and underscores alone"
+            problems.append(
+                "a name becomes a folder's: letters, digits, dots, hyphens and "
+                "underscores alone, a letter or digit first"
             )
+        if self.border < 0:
+            problems.append(f"border is {self.border}, expected 0 or more pixels")
+        if problems:
+            raise ValueError(f"data set {self.name!r}: " + "; ".join(problems))
 
 
 def check(spec: DatasetSpec, root: epath.Path) -> list[str]:

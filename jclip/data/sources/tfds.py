@@ -2,12 +2,14 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from etils import epath
 
 from jclip.data.labels import LabelSpace
+from jclip.data.messages import few
 from jclip.data.sources.examples import Examples, below
 
 
@@ -36,17 +38,17 @@ class TFDS:
         import tensorflow_datasets as tfds
 
         builder = tfds.builder_from_directory(_version(below(root, self.path)))
-        if self.split not in builder.info.splits:
-            raise ValueError(
-                f"{builder.data_dir} has no split {self.split!r}, but "
-                f"{', '.join(builder.info.splits) or 'none'}"
-            )
+        for what, wanted, known in [
+            ("split", {self.split}, builder.info.splits),
+            ("features", {"image", "label"}, builder.info.features),
+        ]:
+            if missing := sorted(wanted.difference(known)):
+                raise ValueError(
+                    f"{builder.data_dir} has no {what} {few(missing)}, but {few(known)}"
+                )
         records = _records(builder, self.split)
-        names, values = [], []
-        for index in range(len(records)):
-            record = records[index]
-            names.append(record.get("file_name", b"").decode())
-            values.append(record["label"])
+        table = [(r.get("file_name", b"").decode(), r["label"]) for r in records]
+        names, values = [name for name, _ in table], [label for _, label in table]
         if len(set(names)) < len(names):
             names = [f"{index:08d}" for index in range(len(names))]
         indices = labels.from_base(np.asarray(values, np.int32))
@@ -62,18 +64,19 @@ def _version(place: epath.Path) -> epath.Path:
     return max(versions, key=lambda version: [int(n) for n in version.name.split(".")])
 
 
-def _records(builder, split: str) -> Any:
-    """The examples as a sequence of dicts with encoded images."""
+def _records(builder: Any, split: str) -> Sequence[dict[str, Any]]:
+    """The examples, with encoded images."""
     from tensorflow_datasets import decode
 
     decoders = {"image": decode.SkipDecoding()}
-    form = builder.info.file_format.value
-    if form == "array_record":
+    forms = {form.value for form in builder.info.available_file_formats()}
+    if "array_record" in forms:
         return builder.as_data_source(split, decoders=decoders)
     if importlib.util.find_spec("tensorflow") is None:
         raise ValueError(
-            f"{builder.data_dir} is kept as {form}, which needs TensorFlow. Either "
-            "prepare it again with download_and_prepare(file_format='array_record'), "
-            "or install TensorFlow with pip install jclip[tf]"
+            f"{builder.data_dir} is kept as {few(forms)}, which needs TensorFlow: "
+            "either prepare it again with "
+            "download_and_prepare(file_format='array_record'), or install TensorFlow "
+            "with pip install jclip[tf]"
         )
     return list(builder.as_dataset(split, decoders=decoders).as_numpy_iterator())
