@@ -35,6 +35,9 @@ class Examples:
 class Source(Protocol):
     """Where the images and labels of a data set lie, and in which layout."""
 
+    def exists(self, root: epath.Path) -> bool:
+        """Whether any of it is below `root`, were it only a part."""
+
     def open(self, root: epath.Path, labels: LabelSpace) -> Examples:
         """The examples below `root`; a ValueError lists all that is wrong, by line."""
 

@@ -27,6 +27,9 @@ class FileList:
     file_column: str = "file"
     label_column: str = "label"
 
+    def exists(self, root: epath.Path) -> bool:
+        return below(root, self.table).exists()
+
     def open(self, root: epath.Path, labels: LabelSpace) -> Examples:
         place, table = below(root, self.images), below(root, self.table)
         rows = read_csv(table, [self.file_column, self.label_column])

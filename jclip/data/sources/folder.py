@@ -29,6 +29,9 @@ class Folder:
     folders: tuple[str, ...] | None = None
     among_others: bool = False
 
+    def exists(self, root: epath.Path) -> bool:
+        return below(root, self.path).exists()
+
     def open(self, root: epath.Path, labels: LabelSpace) -> Examples:
         place = below(root, self.path)
         folders = self.folders or labels.classes

@@ -25,6 +25,9 @@ class Memory:
     labels: Int[np.ndarray, " n"] | Sequence[int]
     names: Sequence[str] | None = None
 
+    def exists(self, root: epath.Path) -> bool:
+        return True
+
     def open(self, root: epath.Path, labels: LabelSpace) -> Examples:
         names = self.names
         if names is None:

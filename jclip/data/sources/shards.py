@@ -46,6 +46,9 @@ class Shards:
     pattern: str
     label_key: str = "label"
 
+    def exists(self, root: epath.Path) -> bool:
+        return any(path.exists() for path in _paths(root, self.pattern))
+
     def open(self, root: epath.Path, labels: LabelSpace) -> Examples:
         examples = {}
         for shard in shard_paths(root, self.pattern):
@@ -77,11 +80,17 @@ class Shards:
 
 def shard_paths(root: epath.Path, pattern: str) -> list[epath.Path]:
     """The tars that a pattern means, sorted; ranges must be there without a gap."""
+    paths = _paths(root, pattern)
+    if missing := [path for path in paths if not path.exists()]:
+        raise ValueError(f"{len(missing)} tar files are missing: {few(missing)}")
+    return paths
+
+
+def _paths(root: epath.Path, pattern: str) -> list[epath.Path]:
+    """The same, with those that are not there."""
     paths = []
     for path in (below(root, name) for name in _without_ranges(pattern)):
         paths += sorted(path.parent.glob(path.name)) or [path]
-    if missing := [path for path in paths if not path.exists()]:
-        raise ValueError(f"{len(missing)} tar files are missing: {few(missing)}")
     return paths
 
 

@@ -34,6 +34,9 @@ class TFDS:
     path: str
     split: str
 
+    def exists(self, root: epath.Path) -> bool:
+        return below(root, self.path).exists()
+
     def open(self, root: epath.Path, labels: LabelSpace) -> Examples:
         import tensorflow_datasets as tfds
 
