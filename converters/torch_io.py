@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -27,7 +28,10 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ValueError(f"there is no checkpoint file {path}")
     try:
-        loaded = _read(path)
+        with warnings.catch_warnings():
+            # Of old pickles and of TorchScript's deprecation, which concern the writer.
+            warnings.simplefilter("ignore")
+            loaded = _read(path)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path}: not read, since unpickling it would run code or the file is damaged "
@@ -64,8 +68,9 @@ def _read(path: Path) -> object:
 
         return load_file(path)
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            return {name: torch.from_numpy(file[name]) for name in file}
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            return {name: torch.from_numpy(arrays[name]) for name in arrays}
     if is_torchscript(path):
         return torch.jit.load(path, map_location="cpu").state_dict()
     # Only the zip format can be mapped; older files are read whole.

@@ -14,9 +14,11 @@ The files' names inside `params` are random, so identity is a hash over the leav
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -170,6 +172,8 @@ def load_bundle(
         raise ValueError(f"towers is {towers!r}, expected 'image', 'text' or both")
     path = find_bundle(name_or_path)
     spec = read_spec(path)
+    if spec.arch.text is None and "image" not in towers:
+        raise ValueError(f"{path} is a classifier, which has no text tower")
     sharding = (
         replicated(mesh) if mesh else SingleDeviceSharding(jax.local_devices()[0])
     )
@@ -179,6 +183,17 @@ def load_bundle(
     bundle = Bundle(model, spec, tokenizer, **text)
     _check_canary(path, bundle, jnp.dtype(dtype).name)
     return bundle
+
+
+def without_weights(name_or_path: epath.PathLike) -> Bundle:
+    """The bundle with no parameters in its model: what it is, and its texts.
+
+    Takes no time, so that a launch can check what it was asked for before it starts.
+    """
+    path = find_bundle(name_or_path)
+    spec = read_spec(path)
+    tokenizer, text = _read_text(path, spec)
+    return Bundle(Model({}, {}, None, spec.arch), spec, tokenizer, **text)
 
 
 def find_bundle(name_or_path: epath.PathLike) -> epath.Path:
@@ -352,9 +367,9 @@ def _check_canary(path: epath.Path, bundle: Bundle, precision: str) -> None:
         raise ValueError(unknown(precision, canary.TOLERANCE, "precision"))
     tokens = bundle.tokenizer and bundle.tokenizer(canary.PROMPTS)
     try:
-        with np.load(path / "canary.npz", allow_pickle=False) as file:
-            stored = dict(file)
-    except (OSError, ValueError, EOFError) as error:
+        content = io.BytesIO((path / "canary.npz").read_bytes())
+        stored = dict(np.load(content, allow_pickle=False))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path}: canary.npz is damaged ({error}); convert again"
         ) from error

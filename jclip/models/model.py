@@ -111,12 +111,10 @@ class Model:
         A `key` switches on what only training does (patch dropout).
         """
         arch = self.arch
-        mean, std = (jnp.asarray(c, jnp.float32) for c in (arch.mean, arch.std))
-        dtype = self.dtype
-        pixels = ((pixels - mean[None, None, None]) / std[None, None, None]).astype(
-            dtype
-        )
         variables = {"params": self._params("image"), "batch_stats": self.stats}
+        mean, std = (jnp.asarray([[[c]]], jnp.float32) for c in (arch.mean, arch.std))
+        dtype = self.dtype
+        pixels = ((pixels - mean) / std).astype(dtype)
         with _precision(dtype):
             features = arch.image.module().apply(variables, pixels, key)
             return self.project(features) if project else features.astype(jnp.float32)
