@@ -1,0 +1,6 @@
+"""The one jitted, sharded loop: models x data set -> features."""
+
+from jclip.embed.jobs import FEATURES_VERSION, Stopped, fingerprint
+from jclip.embed.loop import embed
+
+__all__ = ["FEATURES_VERSION", "Stopped", "embed", "fingerprint"]

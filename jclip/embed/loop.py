@@ -1,0 +1,183 @@
+"""The loop that runs networks over images, and the only one: models x data set -> features.
+
+An image is decoded once for all models that share its preprocessing. Models run one
+after another, so that one alone is on the device. What comes out is kept in the store,
+shard by shard: a run that was stopped goes on where it stood, on any number of devices.
+"""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+from etils import epath
+from jax.sharding import Mesh
+
+from jclip.data.dataset import Batch, Dataset
+from jclip.devices import barrier, data_mesh
+from jclip.embed.decoded import DISK, MEMORY, Decoded
+from jclip.embed.encode import cells, encode, in_shards
+from jclip.embed.jobs import Job, finish, new_job, prepare, result
+from jclip.lookup import unknown
+from jclip.models.bundle import Bundle
+from jclip.store.durable import is_local
+from jclip.store.shards import gaps
+from jclip.store.store import Embeddings, Store
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+FEATURE_DTYPES = ("float32", "float16")
+
+Part = tuple[Job, range, np.ndarray, dict[str, str]]
+Progress = Callable[[str, int, int], None]
+
+
+def embed(
+    bundles: Iterable[Bundle | epath.PathLike],
+    dataset: Dataset,
+    *,
+    batch_size: int = 32,
+    mesh: Mesh | None = None,
+    store: Store | None = None,
+    precision: str = "float32",
+    feature_dtype: str = "float32",
+    memory: int = MEMORY,
+    disk: int = DISK,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Progress = lambda model, done, total: None,
+) -> dict[str, Embeddings]:
+    """Features of the images, by the models' names; what the store has is not made again.
+
+    Images that cannot be read end nothing: see `Embeddings.unreadable` and `valid`.
+    With several processes (`jclip.devices.start_distributed`) each embeds a part of the
+    shards, and all return the whole.
+
+    Args:
+      bundles: names or paths, which are loaded one at a time, or loaded bundles.
+      dataset: the images; resized for each model as its bundle says, whatever
+        `dataset.preprocess` is.
+      batch_size: images on each device at a time.
+      mesh: devices of this process with an axis `data`; all of them by default.
+      store: where features are kept; without one they stay in memory.
+      precision: what the image tower computes in: "float32" with full products,
+        "bfloat16" or "float16".
+      feature_dtype: what is kept: "float32", or "float16" at half the size.
+      memory, disk: bounds, in bytes, on the decoded images that are kept for the next
+        model.
+      stop: asked after every shard; a true answer ends the run.
+      progress: called with a model's name, its examples done, and those it had to do.
+
+    Raises:
+      ValueError: an option or name that is not known, a store that another
+        configuration wrote, or features that are not finite.
+      OSError: the disk is full; what was finished stays, and nothing is half-written.
+      Stopped: `stop` said so.
+    """
+    mesh = data_mesh() if mesh is None else mesh
+    _check_options(dataset, batch_size, precision, feature_dtype)
+    new = functools.partial(
+        new_job,
+        dataset=dataset,
+        mesh=mesh,
+        store=store,
+        precision=precision,
+        feature_dtype=feature_dtype,
+    )
+    jobs = [new(bundle) for bundle in bundles]
+    _check_names(jobs)
+    cache = functools.partial(Decoded, memory=memory, disk=disk, folder=_local(store))
+    loop = _Loop(dataset, mesh, batch_size, np.dtype(feature_dtype), cache, progress)
+    with contextlib.ExitStack() as locks:
+        if store is None:
+            whole = gaps([], len(dataset))
+            jobs = [dataclasses.replace(job, ranges=whole) for job in jobs]
+        else:
+            jobs = prepare(jobs, dataset, store, locks)
+        with contextlib.closing(loop.run(jobs)) as parts:
+            for job, shard, features, unreadable in parts:
+                job.shards.write(shard.start, features, unreadable)
+                if stop():
+                    break
+        if store is not None:
+            barrier("every process has come to its end")
+        finish(jobs, len(dataset))
+    return {job.spec.name: result(job, dataset) for job in jobs}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loop:
+    """How images become features; the arguments of `embed` say what each field is."""
+
+    dataset: Dataset
+    mesh: Mesh
+    batch_size: int
+    dtype: np.dtype
+    cache: Callable[..., Decoded]
+    progress: Progress
+
+    @property
+    def step(self) -> int:
+        """Images on all devices at a time."""
+        return self.batch_size * self.mesh.shape["data"]
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Part]:
+        """The shards of all jobs, model after model."""
+        jobs = [job for job in jobs if job.ranges]
+        for preprocess in dict.fromkeys(job.spec.preprocess for job in jobs):
+            alike = [job for job in jobs if job.spec.preprocess == preprocess]
+            images = self.dataset.with_preprocess(preprocess)
+            with self.cache(images, self.step) as decoded:
+                for i, job in enumerate(alike):
+                    yield from self._one(job, decoded, alike[i + 1 :])
+
+    def _one(
+        self, job: Job, decoded: Decoded, next_jobs: Sequence[Job]
+    ) -> Iterator[Part]:
+        keep = {cell for other in next_jobs for cell in cells(other.ranges, self.step)}
+        batches = decoded.batches(cells(job.ranges, self.step), keep)
+        # Nothing but this generator holds the model, which goes with it.
+        encoded = encode(job.load(), batches, self.mesh, self.step)
+        counted = self._counted(encoded, job)
+        for part in in_shards(counted, job.ranges, self.dtype):
+            yield job, *part
+
+    def _counted(
+        self, encoded: Iterator[tuple[Batch, np.ndarray]], job: Job
+    ) -> Iterator[tuple[Batch, np.ndarray]]:
+        done, total = 0, sum(map(len, job.ranges))
+        for batch, features in encoded:
+            done += len(features)
+            self.progress(job.spec.name, done, total)
+            yield batch, features
+
+
+def _local(store: Store | None) -> epath.Path | None:
+    """Where images may be kept for a while: beside the features, where that is a disk."""
+    return store.root if store is not None and is_local(store.root) else None
+
+
+def _check_options(
+    dataset: Dataset, batch_size: int, precision: str, feature_dtype: str
+) -> None:
+    problems = [
+        unknown(value, known, kind)
+        for value, known, kind in [
+            (precision, PRECISIONS, "precision"),
+            (feature_dtype, FEATURE_DTYPES, "type of features"),
+        ]
+        if value not in known
+    ]
+    if batch_size < 1:
+        problems.append(f"the batch size is {batch_size}, expected at least 1")
+    if len(dataset) == 0:
+        problems.append(f"{dataset.name} has no examples")
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _check_names(jobs: Sequence[Job]) -> None:
+    names = [job.spec.name for job in jobs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"two models of one name: {', '.join(twice)}; rename one bundle"
+        )

@@ -1,0 +1,106 @@
+"""Files that are there whole or not at all, whatever stops the process that writes."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+from etils import epath
+
+PARTIAL = ".partial"
+
+
+def write_whole(path: epath.Path, data: bytes) -> None:
+    """Puts `data` at `path`: a crash at any moment leaves the old file or the new one.
+
+    On a local file system the bytes go to a temporary name in the same folder, reach
+    the disk, and take their name by a rename. An object store shows an object only once
+    it is complete, so there the write alone is enough.
+
+    Raises:
+      OSError: nothing was written; a full disk is said in plain words.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if is_local(path):
+            _write_and_rename(path, data)
+        else:
+            path.write_bytes(data)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(error.errno, no_space(path, len(data))) from error
+
+
+def no_space(path: epath.Path, size: int) -> str:
+    """The message for a file that does not fit on its disk."""
+    return (
+        f"no space left on the device: {path} needs {size / 1e6:.1f} MB. What was "
+        "written before is whole: free some space and start the same command again, "
+        "or choose another folder"
+    )
+
+
+def remove_partial(folder: epath.Path) -> None:
+    """Removes what a killed process left under temporary names."""
+    for path in folder.glob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def sole_writer(folder: epath.Path) -> Iterator[None]:
+    """Keeps other launches from writing into the folder until the block ends.
+
+    The lock belongs to the process, so that it goes even with `kill -9`. File systems
+    without locks, and object stores, go without.
+
+    Raises:
+      ValueError: another process holds the folder.
+    """
+    import fcntl
+
+    if not is_local(folder):
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"another launch is writing {folder}; wait for its end, or give this "
+                "one another store"
+            ) from None
+        except OSError:
+            pass  # some network file systems have no locks
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_local(path: epath.Path) -> bool:
+    """Whether the path is on a file system, rather than in an object store."""
+    return "://" not in os.fspath(path)
+
+
+def _write_and_rename(path: epath.Path, data: bytes) -> None:
+    temporary = path.parent / f".{path.name}{PARTIAL}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: epath.Path) -> None:
+    """The rename itself reaches the disk only with the folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
