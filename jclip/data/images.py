@@ -26,8 +26,8 @@ def decode(encoded: bytes):
     """The `PIL.Image.Image` in mode RGB of an encoded image, as torchvision reads it.
 
     That is Pillow's `convert("RGB")`: an alpha channel is dropped and not composited,
-    16 bits are brought to 8 by Pillow's rule, and EXIF's orientation is not applied. Of
-    several frames the first is taken.
+    16-bit values are clipped at 255, and EXIF's orientation is not applied. Of several
+    frames the first is taken.
 
     Raises:
       UnreadableImage: no image, a truncated one, or one beyond `MAX_PIXELS`.
@@ -47,6 +47,8 @@ def decode(encoded: bytes):
         return image.convert("RGB")
     except (UnreadableImage, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise UnreadableImage(f"more than {MAX_PIXELS} pixels") from None
     except Exception as error:  # its plugins raise nearly everything on broken files
         raise UnreadableImage(_reason(error)) from error
 
@@ -90,7 +92,7 @@ def _resized(size: tuple[int, int], recipe: Preprocess) -> tuple[int, int]:
 def _check_pixels(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise UnreadableImage(f"{width}x{height} has more than {MAX_PIXELS} pixels")
+        raise UnreadableImage(f"more than {MAX_PIXELS} pixels: {width}x{height}")
 
 
 _PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
