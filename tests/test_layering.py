@@ -9,9 +9,8 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import what stands in a higher line, and itself.
 LAYERS = (
-    {"jclip.arrays", "jclip.lookup", "jclip.types", "jclip.devices", "jclip.durable"},
+    {"jclip.arrays", "jclip.lookup", "jclip.types", "jclip.devices"},
     {"jclip.models", "jclip.data", "jclip.perturb", "jclip.metrics", "jclip.report"},
-    {"jclip.shards"},
     {"jclip.store"},
     {"jclip.embed"},
     {"jclip.zeroshot"},

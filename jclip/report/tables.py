@@ -11,7 +11,7 @@ from typing import Literal
 
 import rich.table
 from etils import epath
-from rich.markup import escape
+from rich.text import Text
 
 from jclip.report.rows import write_whole
 from jclip.types import Row
@@ -107,7 +107,7 @@ def screen(table: Table) -> rich.table.Table:
         left = i < len(table.keys)
         grid.add_column(heading, justify="left" if left else "right", overflow="fold")
     for line in lines:
-        grid.add_row(*(escape(cell) for cell in line))
+        grid.add_row(*map(Text, line))
     return grid
 
 

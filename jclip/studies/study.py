@@ -12,7 +12,7 @@ from jclip.studies.subject import Subject
 from jclip.types import Row
 
 # Modules of this package that are no study.
-OTHERS = ("study", "subject")
+OTHERS = ("heads", "study", "subject")
 
 
 @dataclasses.dataclass(frozen=True)

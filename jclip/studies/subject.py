@@ -1,15 +1,23 @@
 """A model as a study sees it: its answers on data sets, and nothing of what it is."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from jclip.arrays import Float, Int
+from jclip.arrays import Array, Float, Int
 from jclip.lookup import lookup
 from jclip.metrics.accuracy import check
 from jclip.metrics.intervals import Estimate
+from jclip.models.head import Head
+from jclip.store import Embeddings, Store, digest
+from jclip.studies.heads import OWN
 from jclip.types import Row
+
+BLOCK = 4096  # images at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,3 +85,68 @@ class Subject:
 
     def _of(self, dataset: str) -> Answers:
         return lookup(self._answers, dataset, f"data set for {self.name}")
+
+
+def stored_answers(
+    store: Store, embeddings: Embeddings, method: str | None = None
+) -> Answers:
+    """A model's answers from its features and a head, both from the store.
+
+    Args:
+      store: where the head is kept.
+      embeddings: the features.
+      method: which of the heads for these classes; a model's own head goes without.
+
+    Raises:
+      ValueError: no such head, with the methods of those that are there.
+    """
+    recipe = _recipe(store, embeddings, method)
+    head, projection = store.read_head(embeddings.model, recipe)
+    valid, features = embeddings.valid, embeddings.fingerprint
+    return Answers(
+        functools.partial(
+            _logits, embeddings, embeddings.labels.apply(head), projection
+        ),
+        {name: column[valid] for name, column in embeddings.columns.items()},
+        recipe["method"],
+        features["precision"],
+        digest({"features": features, "head": recipe, "n": len(embeddings.names)}),
+    )
+
+
+def _recipe(
+    store: Store, embeddings: Embeddings, method: str | None
+) -> Mapping[str, Any]:
+    made_by = embeddings.fingerprint
+    wanted = {"base": embeddings.labels.base, "weights": made_by["weights"]}
+    fits = {
+        recipe["method"]: recipe
+        for recipe in store.recipes(embeddings.model)
+        if all(recipe[key] == value for key, value in wanted.items())
+        and recipe.get("precision", made_by["precision"]) == made_by["precision"]
+    }
+    if OWN in fits:
+        return fits[OWN]
+    kind = f"head of {embeddings.model} for {embeddings.dataset}"
+    return lookup(fits, method or "", kind)
+
+
+def _logits(
+    embeddings: Embeddings, head: Head, projection: Mapping[str, Array]
+) -> Float[np.ndarray, "n k"]:
+    features = embeddings.load()[embeddings.valid]
+    logits = np.empty((len(features), len(head.classes)), np.float32)
+    for start in range(0, len(features), BLOCK):
+        block = slice(start, start + BLOCK)
+        logits[block] = head(_project(features[block], projection))
+    return logits
+
+
+def _project(
+    features: Float[np.ndarray, "n d"], projection: Mapping[str, Array]
+) -> Float[Array, "n e"]:
+    """What `Model.project` does, from the leaves that the store keeps."""
+    features = jnp.asarray(features)
+    if projection:
+        features = jnp.matmul(features, projection["kernel"], precision="highest")
+    return features + projection["bias"][None] if "bias" in projection else features
