@@ -25,6 +25,7 @@ class Decoded(contextlib.AbstractContextManager):
       step: examples in a batch. Batches begin at its multiples.
       memory, disk: bounds in bytes. Of the disk at most half of what is free is taken.
       folder: where the file is made; by default the system's temporary folder.
+      workers: threads that decode; see `Dataset.batches`.
     """
 
     def __init__(
@@ -35,8 +36,9 @@ class Decoded(contextlib.AbstractContextManager):
         memory: int = MEMORY,
         disk: int = DISK,
         folder: epath.PathLike | None = None,
+        workers: int | None = None,
     ):
-        self._dataset, self._step = dataset, step
+        self._dataset, self._step, self._workers = dataset, step, workers
         self._memory, self._disk, self._folder = memory, disk, folder
         self._kept: dict[range, Batch] = {}
         self._file = None
@@ -60,7 +62,8 @@ class Decoded(contextlib.AbstractContextManager):
                 yield stretch[0], self._kept[stretch[0]]
                 continue
             ends = stretch[0].start, stretch[-1].stop
-            with contextlib.closing(self._dataset.batches(*ends, self._step)) as stream:
+            stream = self._dataset.batches(*ends, self._step, workers=self._workers)
+            with contextlib.closing(stream):
                 for cell, batch in zip(stretch, stream, strict=True):
                     if cell in keep:
                         self._keep(cell, batch)

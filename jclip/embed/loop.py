@@ -43,6 +43,7 @@ def embed(
     feature_dtype: str = "float32",
     memory: int = MEMORY,
     disk: int = DISK,
+    workers: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     progress: Progress = lambda model, done, total: None,
 ) -> dict[str, Embeddings]:
@@ -64,6 +65,7 @@ def embed(
       feature_dtype: what is kept: "float32", or "float16" at half the size.
       memory, disk: bounds, in bytes, on the decoded images that are kept for the next
         model.
+      workers: threads that decode images; one for each core by default.
       stop: asked after every shard; a true answer ends the run.
       progress: called with a model's name, its examples done, and those it had to do.
 
@@ -85,7 +87,8 @@ def embed(
     )
     jobs = [new(bundle) for bundle in bundles]
     _check_names(jobs)
-    cache = functools.partial(Decoded, memory=memory, disk=disk, folder=_local(store))
+    bounds = {"memory": memory, "disk": disk, "workers": workers}
+    cache = functools.partial(Decoded, folder=_local(store), **bounds)
     loop = _Loop(dataset, mesh, batch_size, np.dtype(feature_dtype), cache, progress)
     with contextlib.ExitStack() as locks:
         if store is None:
