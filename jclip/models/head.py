@@ -22,7 +22,8 @@ class Head:
     Attributes:
       weight: (d, k).
       bias: (k,).
-      scale: (); multiplies weight and bias, so that it never changes an argmax.
+      scale: (); multiplies weight and bias, so that it never changes an argmax (over
+        groups by "sum" or "mean" it may, as any temperature).
       classes: names of what comes out, one for each logit.
       normalise: whether features are brought to unit length first (CLIP).
       groups: for a many-to-one map, the index in `classes` of each of the k columns,
@@ -46,6 +47,7 @@ class Head:
     ) -> Float[Array, "n k"]:
         """Logits in float32 from features as `Model.project` returns them.
 
+        Equal columns (classes of one name, see `zero_shot_head`) give equal logits.
         Groups with "max" give the largest logit of the group. "sum" gives the logarithm
         of the group's probability under a softmax over all columns, so that columns of
         no group keep their mass and the exponentials may add up to less than one;
@@ -55,13 +57,11 @@ class Head:
         features = jnp.asarray(features, jnp.float32)
         if self.normalise:
             features = unit(features)
-        products = jnp.matmul(
-            features, self.weight.astype(jnp.float32), precision="highest"
-        )
+        products = _products(features, self.weight.astype(jnp.float32))
         logits = self.scale * (products + self.bias[None, :])
         return logits if self.groups is None else self._group(logits)
 
-    def restrict(self, keep: Sequence[int]) -> "Head":
+    def restrict(self, keep: Sequence[int] | np.ndarray) -> "Head":
         """The head for the classes at these indices alone, in this order.
 
         Logits are sliced, so that a softmax afterwards runs inside the subset.
@@ -69,7 +69,8 @@ class Head:
         if self.groups is not None:
             raise ValueError("restrict a head before it is grouped, not after")
         keep = np.asarray(keep)
-        _check_indices(keep, len(self.classes))
+        if problem := _problem(keep, len(self.classes)):
+            raise ValueError(f"the classes to keep: {problem}")
         classes = tuple(self.classes[i] for i in keep)
         return dataclasses.replace(
             self, weight=self.weight[:, keep], bias=self.bias[keep], classes=classes
@@ -86,17 +87,10 @@ class Head:
             raise ValueError(f"how is {how!r}, expected max, sum or mean")
         if self.groups is not None:
             raise ValueError("this head is grouped already")
-        of_column = np.full(len(self.classes), -1)
-        for index, (name, members) in enumerate(groups.items()):
-            members = np.asarray(members)
-            _check_indices(members, len(self.classes))
-            if members.size == 0 or (of_column[members] >= 0).any():
-                raise ValueError(f"group {name!r} is empty or shares a member")
-            of_column[members] = index
         return dataclasses.replace(
             self,
             classes=tuple(groups),
-            groups=tuple(int(g) for g in of_column),
+            groups=_group_of_column(groups, len(self.classes)),
             how=how,
         )
 
@@ -120,11 +114,42 @@ def unit(vectors: Float[Array, "n d"]) -> Float[Array, "n d"]:
     return vectors / jnp.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def _check_indices(indices: np.ndarray, count: int) -> None:
-    outside = [int(i) for i in indices if not 0 <= i < count]
-    if outside or len(set(indices.tolist())) != len(indices):
-        raise ValueError(
-            f"class indices must be distinct and in 0..{count - 1}; "
-            f"outside: {outside[:5]}, {len(indices)} given, "
-            f"{len(set(indices.tolist()))} distinct"
-        )
+def _products(
+    features: Float[Array, "n d"], weight: Float[Array, "d k"]
+) -> Float[Array, "n k"]:
+    # A CPU adds up the columns beyond its last full tile in another order, and equal
+    # columns would differ in the last bit there: so no column that counts is one.
+    k = weight.shape[1]
+    tiles = jnp.pad(weight, ((0, 0), (0, -k % 128)))
+    return jnp.matmul(features, tiles, precision="highest")[:, :k]
+
+
+def _group_of_column(
+    groups: Mapping[str, Sequence[int]], columns: int
+) -> tuple[int, ...]:
+    of_column = np.full(columns, -1)
+    problems = [] if groups else ["there are none"]
+    for index, (name, members) in enumerate(groups.items()):
+        members = np.asarray(members)
+        if problem := _problem(members, columns):
+            problems.append(f"{name!r}: {problem}")
+        elif taken := [int(i) for i in members if of_column[i] >= 0]:
+            problems.append(f"{name!r}: {taken[:5]} belong to another group as well")
+        else:
+            of_column[members] = index
+    if problems:
+        raise ValueError("groups of classes: " + "; ".join(problems))
+    return tuple(of_column.tolist())
+
+
+def _problem(indices: np.ndarray, count: int) -> str | None:
+    """What is wrong with these class indices, if anything."""
+    if indices.size == 0:
+        return "no index"
+    if indices.ndim != 1 or not np.issubdtype(indices.dtype, np.integer):
+        return f"expected a list of indices, got {indices.ndim}-d {indices.dtype}"
+    if outside := [int(i) for i in indices if not 0 <= i < count]:
+        return f"{outside[:5]} are outside 0..{count - 1}"
+    values, times = np.unique(indices, return_counts=True)
+    twice = values[times > 1].tolist()
+    return f"{twice[:5]} are given twice" if twice else None
