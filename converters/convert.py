@@ -127,7 +127,7 @@ def differences(source: Source, model: Model) -> dict[str, float]:
         torch.tensor(c).view(3, 1, 1) for c in (source.arch.mean, source.arch.std)
     )
     ids = None if tokens is None else torch.from_numpy(tokens).long()
-    theirs = source.outputs((pixels - mean) / std, ids)
+    theirs = source.outputs(source.network(), (pixels - mean) / std, ids)
     ours = canary.outputs(model, source.preprocess.size, tokens)
     theirs = {name: np.asarray(theirs[name]) for name in ours}
     return canary.differences(ours, theirs)

@@ -261,7 +261,8 @@ def _source(
         tensors=tensors,
         rules=clip.rules_of(arch),
         unused=clip.UNUSED,
-        outputs=functools.partial(_outputs, config, facts.activation, tensors),
+        network=functools.partial(_network, config, facts.activation, tensors),
+        outputs=_outputs,
         preprocess=_preprocess(arch, facts.preprocess),
         features="unprojected",
         tokenizer=tokenizers.tokenizer_of(_tokenizer(name, arch)),
@@ -294,35 +295,28 @@ def _tokenizer(name: str, arch: Arch) -> Any:
         ) from error
 
 
-@torch.no_grad()
-def _outputs(
-    config: Mapping[str, Any],
-    activation: str,
-    tensors: Mapping[str, torch.Tensor],
-    pixels: torch.Tensor,
-    tokens: torch.Tensor,
-) -> dict[str, torch.Tensor]:
-    """What open_clip's own network computes with these weights, in float32."""
+def _network(
+    config: Mapping[str, Any], activation: str, tensors: Mapping[str, torch.Tensor]
+) -> torch.nn.Module:
+    """open_clip's own network with these weights, in float32."""
+    quick = activation == "quick_gelu"
     with torch.device("meta"):
-        network = open_clip.model.CLIP(
-            **{**config, "quick_gelu": activation == "quick_gelu"}
-        )
-    # A mask that is built and not stored would stay without values on "meta".
-    network.attn_mask = (
-        None
-        if network.attn_mask is None
-        else _causal_mask(len(network.positional_embedding))
-    )
+        network = open_clip.model.CLIP(**{**config, "quick_gelu": quick})
+    if network.attn_mask is not None:
+        # It is built and not stored, so it would stay without values on "meta".
+        network.attn_mask = _causal_mask(len(network.positional_embedding))
     named = {name.removeprefix("text."): tensor for name, tensor in tensors.items()}
-    wanted = network.state_dict()
-    network.load_state_dict(
-        {n: named[n].float() for n in wanted}, strict=True, assign=True
-    )
-    network.eval()
-    return {
-        "images": network.encode_image(pixels),
-        "texts": network.encode_text(tokens),
-    }
+    wanted = {name: named[name].float() for name in network.state_dict()}
+    network.load_state_dict(wanted, strict=True, assign=True)
+    return network.eval()
+
+
+@torch.inference_mode()
+def _outputs(
+    network: torch.nn.Module, pixels: torch.Tensor, tokens: torch.Tensor | None
+) -> dict[str, torch.Tensor]:
+    found = {"images": network.encode_image(pixels)}
+    return found if tokens is None else {**found, "texts": network.encode_text(tokens)}
 
 
 def _causal_mask(length: int) -> torch.Tensor:

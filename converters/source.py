@@ -22,8 +22,9 @@ class Source:
       arch: the architecture in jclip's terms.
       tensors: the weights by the source's names.
       rules, unused: from those names to jclip's (see `converters.rules`).
-      outputs: from pixels (b, 3, h, w), normalised, and token ids (b, t) or None, to the
-        outputs that `jclip.models.canary.outputs` names, computed by the network.
+      network: builds the library's own network with these weights, for evaluation.
+      outputs: from that network, pixels (b, 3, h, w), normalised, and token ids (b, t)
+        or None, to the outputs that `jclip.models.canary.outputs` names.
       preprocess: from a decoded image to the network's input.
       features: see `jclip.models.bundle.Spec`.
       classes: a classifier's outputs, as wnids.
@@ -38,7 +39,8 @@ class Source:
     tensors: Mapping[str, torch.Tensor]
     rules: Sequence[Rule]
     unused: Sequence[str]
-    outputs: Callable[[torch.Tensor, torch.Tensor | None], dict[str, torch.Tensor]]
+    network: Callable[[], torch.nn.Module]
+    outputs: Callable[..., dict[str, torch.Tensor]]
     preprocess: Preprocess
     features: str
     classes: tuple[str, ...] = ()

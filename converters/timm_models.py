@@ -30,7 +30,7 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
     from the user; where that leaves it open, it is an error.
     """
     stated.refuse("activation", "like", why="timm's names state the activation")
-    network = _network(name, weights, stated)
+    network = _fresh(name, weights, stated)
     family = FAMILIES.get(type(network))
     if family is None:
         known = ", ".join(cls.__name__ for cls in FAMILIES)
@@ -51,7 +51,8 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
         tensors=tensors,
         rules=family.rules_of(shape),
         unused=family.UNUSED,
-        outputs=functools.partial(_outputs, network, tensors),
+        network=functools.partial(_with_weights, network, tensors),
+        outputs=_outputs,
         preprocess=_preprocess(shape.image_size, config),
         features="penultimate",
         classes=_classes(name, network),
@@ -63,7 +64,7 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
     )
 
 
-def _network(name: str, weights: str | None, stated: Stated) -> torch.nn.Module:
+def _fresh(name: str, weights: str | None, stated: Stated) -> torch.nn.Module:
     plain = name.partition(".")[0]
     if plain not in timm.list_models():
         raise ValueError(unknown(plain, timm.list_models(), "timm model"))
@@ -144,14 +145,17 @@ def _record(
     }
 
 
-@torch.no_grad()
-def _outputs(
-    network: torch.nn.Module,
-    tensors: Mapping[str, torch.Tensor],
-    pixels: torch.Tensor,
-    _: None,
-) -> dict[str, torch.Tensor]:
-    """What timm's own network computes with these weights, in float32."""
+def _with_weights(
+    network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]
+) -> torch.nn.Module:
+    """timm's own network with these weights; counters of training steps may be absent."""
     network.load_state_dict(tensors, strict=False)
+    return network
+
+
+@torch.inference_mode()
+def _outputs(
+    network: torch.nn.Module, pixels: torch.Tensor, _: None
+) -> dict[str, torch.Tensor]:
     features = network.forward_head(network.forward_features(pixels), pre_logits=True)
-    return {"images": features, "logits": network(pixels)}
+    return {"images": features, "logits": network.get_classifier()(features)}

@@ -196,7 +196,7 @@ def test_a_conversion_that_misses_its_tolerance_leaves_no_bundle(
         "Tiny-ViT", str(files / "vit.safetensors"), Stated(activation="quick_gelu")
     )
     plain = open_clip_source("Tiny-ViT", str(files / "vit.safetensors"), GELU)
-    mixed = dataclasses.replace(quick, outputs=plain.outputs)
+    mixed = dataclasses.replace(quick, network=plain.network)
     with pytest.raises(ValueError, match="differs from its source"):
         launch.convert(mixed, tmp_path)
     assert list(tmp_path.iterdir()) == []
