@@ -18,8 +18,9 @@ from jclip.devices import barrier, replicated
 from jclip.models.bundle import Bundle, Spec, find_bundle, load_bundle, read_spec
 from jclip.models.model import Model
 from jclip.store.durable import is_local, sole_writer
+from jclip.store.examples import write_examples
 from jclip.store.shards import InMemory, Shards
-from jclip.store.store import Embeddings, Store, plain_labels
+from jclip.store.store import Embeddings, Store
 
 # Raised only when a change alters features; every stored feature is then made again.
 FEATURES_VERSION = 1
@@ -108,8 +109,8 @@ def prepare(
             job.shards.folder.mkdir(parents=True, exist_ok=True)
             locks.enter_context(sole_writer(job.shards.folder))
             job.shards.begin(job.fingerprint)
-            labels = plain_labels(dataset.labels)
-            job.shards.write_examples(dataset.names, dataset.columns, labels)
+            table = dataset.names, dataset.columns, dataset.labels
+            write_examples(job.shards.folder, *table)
             job.shards.tidy()
         _check_space(jobs, len(dataset), store)
     barrier("the store is ready")

@@ -2,9 +2,14 @@
 
 import contextlib
 import errno
+import io
+import json
 import os
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+import numpy as np
 from etils import epath
 
 PARTIAL = ".partial"
@@ -39,6 +44,39 @@ def no_space(path: epath.Path, size: int) -> str:
         "written before is whole: free some space and start the same command again, "
         "or choose another folder"
     )
+
+
+def write_json(path: epath.Path, plain: Mapping[str, Any]) -> None:
+    """Puts plain data at `path`, whole, the same bytes for the same data."""
+    text = json.dumps(plain, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    write_whole(path, text.encode())
+
+
+def read_json(path: epath.Path) -> dict[str, Any]:
+    """The data of `write_json`; a ValueError names a damaged file."""
+    try:
+        plain = json.loads(path.read_text())
+    except ValueError as error:  # neither JSON nor UTF-8
+        raise ValueError(f"{path} is damaged ({error})") from error
+    if not isinstance(plain, dict):
+        raise ValueError(f"{path} is not a file that jclip wrote")
+    return plain
+
+
+def read_npz(path: epath.Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file that jclip wrote, "plain" among them.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it") from error
+    if "plain" not in arrays:
+        raise ValueError(f"{path} is not a file that jclip wrote; delete it")
+    return arrays
 
 
 def remove_partial(folder: epath.Path) -> None:

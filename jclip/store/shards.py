@@ -1,7 +1,7 @@
 """The features of one model on one data set, in a folder of shards.
 
     manifest.json           what made the features, and how many examples are finished
-    examples.npz            the examples' names and columns, in the data set's order
+    examples.npz            the examples' names and columns (`jclip.store.examples`)
     <start>-<stop>.npy      features of the examples start..stop
     <start>-<stop>.json     the record of that file: the shard exists once this is there
 
@@ -15,15 +15,20 @@ import hashlib
 import io
 import json
 import warnings
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from etils import epath
 
 from jclip.arrays import Float
-from jclip.store.durable import is_local, remove_partial, write_whole
+from jclip.store.durable import (
+    is_local,
+    read_json,
+    remove_partial,
+    write_json,
+    write_whole,
+)
 
 SHARD = 1024
 
@@ -57,10 +62,13 @@ class Shards:
         path = self.folder / "manifest.json"
         if not path.exists():
             return None
-        plain = _read_json(path)
-        if not isinstance(plain.get("fingerprint"), dict):
+        try:
+            manifest = read_json(path)
+        except ValueError as error:
+            raise ValueError(f"{error}; delete the folder {self.folder}") from error
+        if not manifest.keys() >= {"fingerprint", "n", "unreadable"}:
             raise ValueError(f"{path} is not a manifest that jclip wrote")
-        return plain
+        return manifest
 
     def check(self, fingerprint: Mapping[str, Any]) -> None:
         """Nothing, or a ValueError with every field in which the manifest differs."""
@@ -77,9 +85,15 @@ class Shards:
     def begin(self, fingerprint: Mapping[str, Any]) -> None:
         """Makes the folder one for features of this fingerprint, after `check`."""
         self.check(fingerprint)
-        if self.manifest() is None:
-            first = {"fingerprint": dict(fingerprint), "n": 0, "unreadable": {}}
-            _write_json(self.folder / "manifest.json", first)
+        if self.manifest() is not None:
+            return
+        if self.records():
+            raise ValueError(
+                f"{self.folder} holds features without a manifest, so nobody knows what "
+                "made them: delete that folder to embed again"
+            )
+        first = {"fingerprint": dict(fingerprint), "n": 0, "unreadable": {}}
+        write_json(self.folder / "manifest.json", first)
 
     def tidy(self) -> None:
         """Removes what a killed run left, and shards that are not what they were.
@@ -123,14 +137,14 @@ class Shards:
         write_whole(self._data(start, stop), data)
         digest = hashlib.sha256(data).hexdigest()
         record = Record(start, stop, len(data), digest, dict(unreadable))
-        _write_json(self._record(start, stop), dataclasses.asdict(record))
+        write_json(self._record(start, stop), dataclasses.asdict(record))
 
     def finish(self, n: int) -> None:
         """Notes in the manifest that the first `n` examples are there."""
         manifest = self.manifest()
         n = max(n, manifest["n"])
         update = {"n": n, "unreadable": self.unreadable(n)}
-        _write_json(self.folder / "manifest.json", {**manifest, **update})
+        write_json(self.folder / "manifest.json", {**manifest, **update})
 
     def read(self, n: int, *, check: bool = True) -> Float[np.ndarray, "n d"]:
         """Features of the first `n` examples in float32; NaN where unreadable.
@@ -167,37 +181,6 @@ class Shards:
             if record.start < n:
                 found.update(record.unreadable)
         return found
-
-    def write_examples(
-        self, names: Sequence[str], columns: Mapping[str, np.ndarray], labels: Any
-    ) -> None:
-        """Keeps names, columns and the label space, as plain data, for `examples`.
-
-        A table of fewer examples than the one that is there changes nothing.
-
-        Raises:
-          ValueError: the examples here stand in another order.
-        """
-        path = self.folder / "examples.npz"
-        if path.exists():
-            stored = self.examples()[0]
-            _check_order(self.folder, stored, names)
-            if len(stored) > len(names):
-                return
-        # JSON, as a NumPy array of strings is as wide as its longest.
-        plain = json.dumps({"names": list(names), "labels": labels}).encode()
-        buffer = io.BytesIO()
-        arrays = {f"column.{name}": column for name, column in columns.items()}
-        np.savez(buffer, plain=np.frombuffer(plain, np.uint8), **arrays)
-        write_whole(path, buffer.getvalue())
-
-    def examples(self) -> tuple[tuple[str, ...], dict[str, np.ndarray], Any]:
-        """Names, columns and label space, as they were given to `write_examples`."""
-        path = self.folder / "examples.npz"
-        arrays = read_npz(path)
-        plain = json.loads(arrays.pop("plain").tobytes())
-        columns = {key.removeprefix("column."): arrays[key] for key in arrays}
-        return tuple(plain["names"]), columns, plain["labels"]
 
     def _load(self, record: Record, check: bool) -> np.ndarray:
         path = self._data(record.start, record.stop)
@@ -272,18 +255,6 @@ def _differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[s
     ]
 
 
-def _check_order(
-    folder: epath.Path, stored: Sequence[str], names: Sequence[str]
-) -> None:
-    for i, (old, new) in enumerate(zip(stored, names, strict=False)):
-        if old != new:
-            raise ValueError(
-                f"{folder}: example {i} is {old!r} there and {new!r} now, so the order "
-                "is another (labels that changed move examples). Give another store, "
-                "or delete that folder to embed again."
-            )
-
-
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested dicts with their paths as keys: "dataset.version"."""
     flat = {}
@@ -304,22 +275,6 @@ def _damage(path: epath.Path, record: Record) -> str | None:
     return None if digest == record.sha256 else "is not the file that was written"
 
 
-def read_npz(path: epath.Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file that jclip wrote, "plain" among them.
-
-    Raises:
-      ValueError: it is damaged.
-    """
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it") from error
-    if "plain" not in arrays:
-        raise ValueError(f"{path} is not a file that jclip wrote; delete it")
-    return arrays
-
-
 def _npy(features: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, features, allow_pickle=False)
@@ -328,18 +283,8 @@ def _npy(features: np.ndarray) -> bytes:
 
 def _read_record(path: epath.Path) -> Record:
     try:
-        return Record(**_read_json(path))
+        return Record(**read_json(path))
     except TypeError as error:
         raise ValueError(f"{path} is not a record that jclip wrote: {error}") from error
-
-
-def _read_json(path: epath.Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:  # neither JSON nor UTF-8
-        raise ValueError(f"{path} is damaged ({error}); delete it") from error
-
-
-def _write_json(path: epath.Path, plain: dict[str, Any]) -> None:
-    text = json.dumps(plain, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    write_whole(path, text.encode())
+    except ValueError as error:
+        raise ValueError(f"{error}; delete it to embed its examples again") from error

@@ -23,8 +23,9 @@ from jclip.arrays import Array, Bool, Float
 from jclip.data.labels import LabelSpace
 from jclip.lookup import unknown
 from jclip.models.head import Head
-from jclip.store.durable import write_whole
-from jclip.store.shards import Shards, read_npz
+from jclip.store.durable import read_npz, write_whole
+from jclip.store.examples import read_examples
+from jclip.store.shards import Shards
 
 HEADS = "heads"
 
@@ -112,14 +113,14 @@ class Store:
                 f"the run that embeds {dataset} with {model} has not finished: start it "
                 "again to go on, or say how many of its examples to read"
             )
-        names, columns, labels = shards.examples()
+        names, columns, labels = read_examples(shards.folder)
         names, unreadable = names[:n], shards.unreadable(n)
         return Embeddings(
             model,
             dataset,
             names,
             {name: column[:n] for name, column in columns.items()},
-            _label_space(labels),
+            labels,
             {name: unreadable[name] for name in names if name in unreadable},
             shards.manifest()["fingerprint"],
             functools.partial(shards.read, n),
@@ -189,25 +190,10 @@ class Store:
         return self._folder(model) / HEADS / f"{digest(recipe)}.npz"
 
 
-def plain_labels(labels: LabelSpace) -> dict[str, Any]:
-    """A label space as plain data, for `Shards.write_examples`."""
-    return dataclasses.asdict(labels)
-
-
 def digest(plain: Any) -> str:
     """A hash of plain data (dicts, lists, strings, numbers), as 16 hex digits."""
     text = json.dumps(plain, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _label_space(plain: Mapping[str, Any]) -> LabelSpace:
-    groups, keep = plain["groups"], plain["keep"]
-    if groups is not None:
-        groups = tuple((name, tuple(members)) for name, members in groups)
-    if keep is not None:
-        keep = tuple(keep)
-    classes = tuple(plain["base_classes"])
-    return LabelSpace(plain["base"], classes, keep, groups, plain["how"])
 
 
 def _file_name(name: str) -> str:

@@ -1,0 +1,77 @@
+"""The examples that a folder's features belong to: names, columns, meaning of labels.
+
+They are kept beside the features, so that a study needs neither images nor labels
+elsewhere. One file, `examples.npz`, holds those of the longest run so far.
+"""
+
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from jclip.data.labels import LabelSpace
+from jclip.store.durable import read_npz, write_whole
+
+COLUMN = "column."
+
+
+def write_examples(
+    folder: epath.Path,
+    names: Sequence[str],
+    columns: Mapping[str, np.ndarray],
+    labels: LabelSpace,
+) -> None:
+    """Keeps the table, unless a longer one of the same examples is there.
+
+    Raises:
+      ValueError: the examples there stand in another order.
+    """
+    path = folder / "examples.npz"
+    if path.exists():
+        stored, *_ = read_examples(folder)
+        _check_order(folder, stored, names)
+        if len(stored) > len(names):
+            return
+    # JSON, as a NumPy array of strings is as wide as its longest.
+    plain = {"names": list(names), "labels": dataclasses.asdict(labels)}
+    plain = np.frombuffer(json.dumps(plain).encode(), np.uint8)
+    buffer = io.BytesIO()
+    arrays = {COLUMN + name: column for name, column in columns.items()}
+    np.savez(buffer, plain=plain, **arrays)
+    write_whole(path, buffer.getvalue())
+
+
+def read_examples(
+    folder: epath.Path,
+) -> tuple[tuple[str, ...], dict[str, np.ndarray], LabelSpace]:
+    """Names, columns and label space, as they were written."""
+    arrays = read_npz(folder / "examples.npz")
+    plain = json.loads(arrays.pop("plain").tobytes())
+    columns = {key.removeprefix(COLUMN): arrays[key] for key in arrays}
+    return tuple(plain["names"]), columns, _label_space(plain["labels"])
+
+
+def _check_order(
+    folder: epath.Path, stored: Sequence[str], names: Sequence[str]
+) -> None:
+    for i, (old, new) in enumerate(zip(stored, names, strict=False)):
+        if old != new:
+            raise ValueError(
+                f"{folder}: example {i} is {old!r} there and {new!r} now, so the order "
+                "is another (labels that changed move examples). Give another store, "
+                "or delete that folder to embed again."
+            )
+
+
+def _label_space(plain: Mapping[str, Any]) -> LabelSpace:
+    groups, keep = plain["groups"], plain["keep"]
+    if groups is not None:
+        groups = tuple((name, tuple(members)) for name, members in groups)
+    if keep is not None:
+        keep = tuple(keep)
+    classes = tuple(plain["base_classes"])
+    return LabelSpace(plain["base"], classes, keep, groups, plain["how"])
