@@ -23,7 +23,6 @@ class Decoded(contextlib.AbstractContextManager):
     Args:
       dataset: the images.
       step: examples in a batch. Batches begin at its multiples.
-      workers: threads that decode; one for each core by default.
       memory, disk: bounds in bytes. Of the disk at most half of what is free is taken.
       folder: where the file is made; by default the system's temporary folder.
       workers: threads that decode; see `Dataset.batches`.
@@ -34,7 +33,6 @@ class Decoded(contextlib.AbstractContextManager):
         dataset: Dataset,
         step: int,
         *,
-        workers: int | None = None,
         memory: int = MEMORY,
         disk: int = DISK,
         folder: epath.PathLike | None = None,
@@ -70,10 +68,6 @@ class Decoded(contextlib.AbstractContextManager):
                     if cell in keep:
                         self._keep(cell, batch)
                     yield cell, batch
-
-    def _stream(self, stretch: Sequence[range]) -> Iterator[Batch]:
-        ends = stretch[0].start, stretch[-1].stop
-        return self._dataset.batches(*ends, self._step, workers=self._workers)
 
     def _stretches(self, cells: Sequence[range]) -> Iterator[list[range]]:
         """Cells that one call of `Dataset.batches` gives; a kept cell alone."""

@@ -41,7 +41,6 @@ def embed(
     store: Store | None = None,
     precision: str = "float32",
     feature_dtype: str = "float32",
-    workers: int | None = None,
     memory: int = MEMORY,
     disk: int = DISK,
     workers: int | None = None,
@@ -64,7 +63,6 @@ def embed(
       precision: what the image tower computes in: "float32" with full products,
         "bfloat16" or "float16".
       feature_dtype: what is kept: "float32", or "float16" at half the size.
-      workers: threads that decode; one for each core by default.
       memory, disk: bounds, in bytes, on the decoded images that are kept for the next
         model.
       workers: threads that decode images; one for each core by default.
