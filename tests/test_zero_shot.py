@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import open_clip
 import pytest
@@ -11,7 +12,7 @@ from converters import clip, rules
 from converters.tokenizers import class_names as source_class_names
 from converters.tokenizers import prompt_sets, tokenizer_of
 from jclip import zeroshot
-from jclip.devices import data_mesh
+from jclip.devices import data_mesh, replicated
 from jclip.models.bundle import Bundle, Spec, flat
 from jclip.models.model import Model, init
 from jclip.types import Preprocess
@@ -121,6 +122,17 @@ def test_batch_size_and_devices_do_not_matter(bundle, batch_size, devices):
     )
     expected = zeroshot.zero_shot_head(bundle, NAMES, TEMPLATES)
     np.testing.assert_allclose(head.weight, expected.weight, atol=1e-6)
+
+
+def test_a_bundle_on_a_mesh_and_in_a_short_type_gives_the_head(bundle):
+    expected = zeroshot.zero_shot_head(bundle, NAMES, TEMPLATES)
+    placed = jax.device_put(bundle.model, replicated(data_mesh()))
+    for model, tolerance in [(placed, 1e-6), (placed.cast(jnp.bfloat16), 0.05)]:
+        head = zeroshot.zero_shot_head(
+            dataclasses.replace(bundle, model=model), NAMES, TEMPLATES
+        )
+        assert head.weight.dtype == jnp.float32
+        np.testing.assert_allclose(head.weight, expected.weight, atol=tolerance)
 
 
 def test_a_name_that_stands_twice_has_equal_columns_and_ties(bundle, features):
