@@ -6,6 +6,7 @@ open_clip and timm give their networks.
 
 import io
 import re
+import threading
 import warnings
 
 import numpy as np
@@ -95,14 +96,17 @@ def _check_pixels(size: tuple[int, int]) -> None:
         raise UnreadableImage(f"more than {MAX_PIXELS} pixels: {width}x{height}")
 
 
-_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_FROM_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_FILTERS = threading.Lock()
 
 
 def _ignore_warnings_of_pillow() -> None:
-    # About odd metadata and large sizes; pixels are unaffected and sizes are checked
-    # here. `warnings.catch_warnings` would be undone in the wrong order by threads.
-    if warnings.filters[:1] != [_PILLOW]:
-        warnings.filterwarnings("ignore", module=_PILLOW[3].pattern)
+    # They are about odd metadata, which leaves the pixels alone, and about size, which
+    # is checked here. Threads would undo `warnings.catch_warnings` in the wrong order,
+    # so the filter stays.
+    with _FILTERS:
+        if warnings.filters[:1] != [_FROM_PILLOW]:
+            warnings.filterwarnings("ignore", module=_FROM_PILLOW[3].pattern)
 
 
 def _reason(error: Exception) -> str:

@@ -117,6 +117,10 @@ def _members(shard: epath.Path) -> Iterator[tuple[str, str, Member]]:
                 key, ending = _split(info.name)
                 if info.isfile() and ending and not key.startswith("__"):
                     yield key, ending, Member(shard, info.offset_data, info.size)
+            # tarfile takes a tar that was cut between two members for a whole one.
+            file.seek(tar.offset)
+            if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it has no end mark")
     except tarfile.TarError as error:
         raise ValueError(f"{shard} is no complete, uncompressed tar: {error}") from None
 

@@ -23,10 +23,10 @@ def read_csv(path: epath.Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
     if missing:
         raise ValueError("\n".join(f"{path}: {problem}" for problem in missing))
     filled = [(line, row) for line, row in enumerate(rows[1:], 2) if row]
-    short = [line for line, row in filled if len(row) != len(header)]
-    if short:
-        raise ValueError(
-            f"{path}: row {short[0]} has not {len(header)} values as the header has"
-        )
+    for line, row in filled:
+        if len(row) != len(header):
+            raise ValueError(
+                f"{path}: row {line} has {len(row)} values, expected {len(header)}"
+            )
     indices = [header.index(column) for column in columns]
     return [tuple(row[i].strip() for i in indices) for _, row in filled]
