@@ -1,0 +1,194 @@
+"""What launches share: one message for an error, all problems at once, the run's record."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import app, flags, logging
+from etils import epath
+from rich.console import Console
+
+from jclip.embed import Stopped
+from jclip.report.rows import write_rows, write_whole
+from jclip.report.tables import screen, write_table
+from jclip.studies.study import Findings
+
+DEBUG = flags.DEFINE_bool("debug", False, "Show where in the code an error arose.")
+
+PACKAGES = ("jclip", "jax", "jaxlib", "flax", "numpy", "pillow")
+CHECKOUT = Path(__file__).parents[1]
+
+
+class Problems:
+    """Errors that are gathered, to be reported together."""
+
+    def __init__(self):
+        self.found: list[str] = []
+
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Notes a ValueError or OSError of the block; what follows it runs."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            self._note(str(error))
+
+    def gather(self, function: Callable, items: Iterable) -> list:
+        """The function's results, less those of the items for which it fails."""
+        results = []
+        for item in items:
+            with self.gathered():
+                results.append(function(item))
+        return results
+
+    def twice(self, kind: str, names: Sequence[str]) -> None:
+        """Notes the names that occur more than once."""
+        for name in dict.fromkeys(names):
+            if names.count(name) > 1:
+                self._note(f"{kind} {name!r} is given twice")
+
+    def check(self) -> None:
+        """Raises a ValueError with all that was found, if anything was."""
+        if self.found:
+            count = f"{len(self.found)} problem" + "s" * (len(self.found) > 1)
+            listed = [f"- {problem}".replace("\n", "\n  ") for problem in self.found]
+            raise ValueError("\n".join([f"{count}, nothing was started:", *listed]))
+
+    def _note(self, problem: str) -> None:
+        # What is wrong with one model is wrong with it on every data set.
+        if problem not in self.found:
+            self.found.append(problem)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a launch, in which what a user can mend ends as one message and status 1."""
+
+    def guarded(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+        try:
+            main()
+        except (ValueError, OSError, Stopped) as error:
+            if DEBUG.value:
+                raise
+            sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            sys.exit("interrupted; what was embedded is in the store")
+
+    # Orbax and JAX report every step at absl's level of information.
+    flags.FLAGS.verbosity = logging.WARNING
+    app.run(guarded)
+
+
+def console() -> Console:
+    """Where tables go. Wider than a screen where it is a file, so that lines stay whole."""
+    width = None if sys.stdout.isatty() else 160
+    quiet = jax.process_index() > 0
+    return Console(width=width, quiet=quiet, highlight=False, markup=False, emoji=False)
+
+
+def write(findings: Findings, out: epath.Path, console: Console) -> list[str]:
+    """Writes rows and tables, shows the tables, says where all is; names the files."""
+    write_rows(out / "rows.jsonl", findings.rows)
+    files = ["rows.jsonl"]
+    for table in findings.tables:
+        files += [path.name for path in write_table(out, table)]
+        console.print(screen(table))
+    console.print(f"results: {out}", soft_wrap=True)
+    return files
+
+
+@contextlib.contextmanager
+def stop_signal() -> Iterator[Callable[[], bool]]:
+    """Whether the launch was told to end (SIGTERM, as before a preemption)."""
+    told = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    try:
+        yield told.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def recorded(out: epath.Path) -> Iterator[dict[str, Any]]:
+    """Keeps in `<out>/run.json` what made a run; the block adds entries to the dict.
+
+    The file is there from the start, so that a killed run has one too, without an end.
+    The "results" of an earlier run there are removed: they would seem to be this one's.
+    With several processes the first alone writes.
+    """
+    path = out / "run.json"
+    record = {
+        "command": sys.argv,
+        "flags": _flag_values(),
+        "versions": _versions(),
+        "devices": [
+            f"{device.platform}: {device.device_kind}" for device in jax.devices()
+        ],
+        "git": _git_state(),
+        "started": _now(),
+    }
+    _remove_results(path)
+    _write(path, record)
+    start = time.monotonic()
+    try:
+        yield record
+        record["outcome"] = "finished"
+    except BaseException as error:
+        record["outcome"] = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        record |= {"ended": _now(), "seconds": round(time.monotonic() - start, 1)}
+        _write(path, record)
+
+
+def _remove_results(path: epath.Path) -> None:
+    if path.exists() and jax.process_index() == 0:
+        for name in json.loads(path.read_text()).get("results", ()):
+            (path.parent / epath.Path(name).name).unlink(missing_ok=True)
+
+
+def _flag_values() -> dict[str, Any]:
+    """The values of jclip's own flags, those left at their defaults among them."""
+    modules = flags.FLAGS.flags_by_module_dict()
+    own = [f for name, fs in modules.items() if not name.startswith("absl") for f in fs]
+    return {flag.name: flag.value for flag in sorted(own, key=lambda flag: flag.name)}
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **packages}
+
+
+def _git_state() -> Mapping[str, Any] | None:
+    """Commit and whether the tree differs from it; None outside a checkout."""
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        changed = bool(_git("status", "--porcelain"))
+        return {"commit": _git("rev-parse", "HEAD"), "changed": changed}
+    return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(CHECKOUT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def _write(path: epath.Path, record: Mapping[str, Any]) -> None:
+    if jax.process_index() == 0:
+        write_whole(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,231 @@
+"""What a launch was asked for, checked as a whole before any work starts."""
+
+import dataclasses
+import functools
+import itertools
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from experiments.launch import Problems
+from jclip.data.catalogue import CATALOGUE
+from jclip.data.dataset import Dataset, load_dataset
+from jclip.data.spec import DatasetSpec
+from jclip.data.user_catalogue import read_catalogue
+from jclip.embed import fingerprint
+from jclip.lookup import lookup
+from jclip.models.bundle import Bundle, find_bundle, without_weights
+from jclip.store import Store
+from jclip.studies.heads import Wording, obstacle, recipe
+from jclip.studies.study import Study, load_study
+from jclip.types import Preprocess
+
+# Any will do to look at the files: the loop takes each model's own.
+PREPROCESS = Preprocess(224, 224)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a launch asks for.
+
+    Attributes:
+      models: names or folders of bundles.
+      studies: names.
+      store: where features are kept.
+      datasets: names; empty for all that the studies read and that are there.
+      data_dir: the folder of jclip's data sets; None where only one's own are used.
+      catalogue: a TOML file with data sets of one's own; None without.
+      limit: the first so many examples of each set; None for all.
+      precision, feature_dtype: see `jclip.embed.embed`.
+      wording: how classes are put into words.
+    """
+
+    models: Sequence[str]
+    studies: Sequence[str]
+    store: Store
+    datasets: Sequence[str] = ()
+    data_dir: str | None = None
+    catalogue: str | None = None
+    limit: int | None = None
+    precision: str = "float32"
+    feature_dtype: str = "float32"
+    wording: Wording = dataclasses.field(default_factory=Wording)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A model that answers a data set.
+
+    Attributes:
+      path: the bundle's folder.
+      bundle: the bundle without its weights.
+      dataset: the data set.
+      recipe: of the head.
+      missing: how many images the store lacks.
+    """
+
+    path: epath.Path
+    bundle: Bundle
+    dataset: Dataset
+    recipe: Mapping[str, Any]
+    missing: int
+
+    @property
+    def model(self) -> str:
+        return self.bundle.spec.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    Attributes:
+      studies: to be answered.
+      models: names of those that take part, in the order in which they were given.
+      pairs: data set by data set.
+      left_out: what was not asked for by name or cannot be answered, with the reason.
+    """
+
+    studies: Sequence[Study]
+    models: Sequence[str]
+    pairs: Sequence[Pair]
+    left_out: Sequence[str]
+
+    def by_dataset(self) -> list[tuple[Dataset, list[Pair]]]:
+        """Each data set with its pairs."""
+        groups = itertools.groupby(self.pairs, key=lambda pair: pair.dataset.name)
+        groups = [list(group) for _, group in groups]
+        return [(group[0].dataset, group) for group in groups]
+
+    def text(self) -> str:
+        """The plan as a person reads it."""
+        missing = sum(pair.missing for pair in self.pairs)
+        total = sum(len(pair.dataset) for pair in self.pairs)
+        lines = [
+            f"studies: {', '.join(study.name for study in self.studies)}",
+            *(
+                f"data set: {dataset.name} ({len(dataset):,} images) with "
+                f"{', '.join(pair.model for pair in group)}"
+                for dataset, group in self.by_dataset()
+            ),
+            f"images to embed: {missing:,}; in the store: {total - missing:,}",
+            *(f"left out: {line}" for line in self.left_out),
+        ]
+        return "\n".join(lines)
+
+
+def make_plan(request: Request) -> Plan:
+    """What the request comes to, after every check that needs no weights.
+
+    Raises:
+      ValueError: everything that is wrong with the names, the bundles, the data, the
+        store and the free disk, together.
+    """
+    problems = Problems()
+    studies = problems.gather(load_study, request.studies)
+    models = problems.gather(_model, request.models)
+    problems.twice("study", request.studies)
+    problems.twice("model", [bundle.spec.name for _, bundle in models])
+    specs, absent = _choose(request, studies, problems)
+    datasets = problems.gather(functools.partial(_dataset, request), specs)
+    able, unable = _match(models, datasets)
+    pairs = problems.gather(functools.partial(_pair, request), able)
+    with problems.gathered():
+        _check_space(request, pairs)
+    problems.check()
+    if not pairs:
+        raise ValueError("\n  ".join(["there is nothing to do", *absent, *unable]))
+    answering = {pair.model for pair in pairs}
+    names = [b.spec.name for _, b in models if b.spec.name in answering]
+    return Plan(studies, names, pairs, (*absent, *unable))
+
+
+def _model(name: str) -> tuple[epath.Path, Bundle]:
+    path = find_bundle(name)
+    return path, without_weights(path)
+
+
+def _choose(
+    request: Request, studies: Sequence[Study], problems: Problems
+) -> tuple[list[DatasetSpec], list[str]]:
+    """The sets to read, and why those of jclip's own that are not there are left out."""
+    own = {}
+    if request.catalogue is not None:
+        with problems.gathered():
+            own = read_catalogue(request.catalogue)
+    if request.datasets:
+        problems.twice("data set", request.datasets)
+        find = functools.partial(_named, {**CATALOGUE, **own}, request, studies)
+        return problems.gather(find, request.datasets), []
+    wanted = [s for s in CATALOGUE.values() if any(x.wants(s.name) for x in studies)]
+    if request.data_dir is None:
+        return [*own.values()], ["jclip's data sets: no --data_dir is given"]
+    root = epath.Path(request.data_dir)
+    there = [spec for spec in wanted if spec.source.exists(root)]
+    absent = [spec for spec in wanted if spec not in there]
+    reasons = [f"{s.name}: not in {root}. To get it: {s.how_to_get}" for s in absent]
+    return [*there, *own.values()], reasons
+
+
+def _named(
+    known: Mapping[str, DatasetSpec],
+    request: Request,
+    studies: Sequence[Study],
+    name: str,
+) -> DatasetSpec:
+    """The set of this name, if it can be read and a study reads it."""
+    spec = lookup(known, name, "data set")
+    if name in CATALOGUE and request.data_dir is None:
+        raise ValueError(f"{name}: give --data_dir, the folder in which it lies")
+    if not any(study.wants(name) for study in studies):
+        raise ValueError(f"{name}: none of the studies reads it")
+    return spec
+
+
+def _dataset(request: Request, spec: DatasetSpec) -> Dataset:
+    root = request.data_dir or "."
+    dataset = load_dataset(spec, root=root, preprocess=PREPROCESS)
+    return dataset if request.limit is None else dataset.limited(request.limit)
+
+
+def _match(
+    models: Sequence[tuple[epath.Path, Bundle]], datasets: Sequence[Dataset]
+) -> tuple[list[tuple[epath.Path, Bundle, Dataset]], list[str]]:
+    """The models that can answer each data set, and why others cannot."""
+    able, unable = [], []
+    for dataset, (path, bundle) in itertools.product(datasets, models):
+        if reason := obstacle(bundle, dataset.labels):
+            unable.append(f"{bundle.spec.name} on {dataset.name}: {reason}")
+        else:
+            able.append((path, bundle, dataset))
+    return able, unable
+
+
+def _pair(request: Request, able: tuple[epath.Path, Bundle, Dataset]) -> Pair:
+    """One model on one data set; a store that something else wrote is an error."""
+    path, bundle, dataset = able
+    made_from = recipe(bundle, dataset.labels, request.wording, request.precision)
+    shards = request.store.shards(bundle.spec.name, dataset.name)
+    options = request.precision, request.feature_dtype
+    shards.check(fingerprint(bundle.spec, dataset, *options))
+    missing = sum(map(len, shards.missing(len(dataset))))
+    return Pair(path, bundle, dataset, made_from, missing)
+
+
+def _check_space(request: Request, pairs: Sequence[Pair]) -> None:
+    root = request.store.root
+    if "://" in str(root):
+        return
+    size = np.dtype(request.feature_dtype).itemsize
+    needed = sum(p.missing * p.bundle.spec.arch.image.features * size for p in pairs)
+    there = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise ValueError(
+            f"{root} has {free / 1e6:,.0f} MB free and the features need "
+            f"{needed / 1e6:,.0f} MB: free some space, give another --store, a --limit, "
+            "or --feature_dtype=float16"
+        )
