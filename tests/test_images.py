@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from jclip.data import images
 from jclip.data.images import MAX_PIXELS, UnreadableImage, decode, preprocess
 from jclip.types import Preprocess
 
@@ -75,7 +74,7 @@ def test_pixels_are_those_of_open_clip(sides, size, published):
 
 
 def test_real_photographs_are_those_of_open_clip(shared, published):
-    files = sorted((shared / "flickr8k-1000" / "images").iterdir())[:1000:100]
+    files = sorted((shared / "flickr8k-1000" / "images").iterdir())[::200]
     for file in files:
         check_open_clips_transforms(decode(file.read_bytes()), published, 224)
 
@@ -227,9 +226,8 @@ def test_an_image_too_thin_to_resize_is_unreadable():
     assert squashed.shape == (224, 224, 3)
 
 
-def test_one_filter_serves_all_images():
+def test_filters_of_warnings_do_not_pile_up():
     decode(encoded(picture(4, 4)))
     before = list(warnings.filters)
     decode(encoded(picture(4, 4)))
     assert warnings.filters == before
-    assert warnings.filters.count(images._PILLOW) == 1

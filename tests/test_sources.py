@@ -10,7 +10,7 @@ import pytest
 from etils import epath
 
 from jclip.data.labels import own_classes
-from jclip.data.sources import FileList, Folder, Memory, Shards
+from jclip.data.sources import TFDS, FileList, Folder, Memory, Shards
 
 LETTERS = own_classes("letters", "abc")
 CONTENT = {
@@ -92,6 +92,21 @@ def test_empty_folders_and_strange_files_are_named_together(photos):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"there is no folder .*nowhere"):
         Folder("nowhere").open(epath.Path(tmp_path), LETTERS)
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [
+        (Folder("set"), "set/a/x.jpg"),
+        (FileList("set", "set/list.csv"), "set/list.csv"),
+        (Shards("set/t-{0..2}.tar"), "set/t-1.tar"),
+        (TFDS("set", "test"), "set/1.0.0/dataset_info.json"),
+    ],
+)
+def test_a_source_is_there_when_any_of_it_is(tmp_path, source, file):
+    root = epath.Path(tmp_path)
+    assert not source.exists(root)
+    assert source.exists(write(root, {file: b""}))
 
 
 def csv(*rows: str) -> bytes:

@@ -184,21 +184,21 @@ def _space(name: str, classes: str | list[str], place: epath.Path) -> LabelSpace
 def _source(name: str, table: Mapping[str, Any], place: epath.Path) -> Source:
     """Its paths are absolute, so that no data folder changes them."""
     if "tfds" in table:
-        return TFDS(str(below(place, table["tfds"])), table["split"])
+        return TFDS(str(_folder(place, table["tfds"])), table["split"])
     if "tar" in table:
         shard_paths(place, table["tar"])
         return Shards(str(below(place, table["tar"])), **_given(table, "label_key"))
     images = _folder(place, table["images"])
     if "labels" in table:
         columns = _given(table, "file_column", "label_column")
-        return FileList(str(images), str(below(place, table["labels"])), **columns)
+        return FileList(str(images), str(_file(place, table["labels"])), **columns)
     return Folder(str(images), tuple(table["folders"]) if "folders" in table else None)
 
 
 def _columns(table: Mapping[str, Any], place: epath.Path) -> tuple[LabelLists, ...]:
     if "real_column" not in table:
         return ()
-    path = str(below(place, table["labels"]))
+    path = str(_file(place, table["labels"]))
     return (LabelLists(path, table["real_column"], **_given(table, "file_column")),)
 
 
@@ -211,3 +211,10 @@ def _folder(place: epath.Path, path: str) -> epath.Path:
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
     return folder
+
+
+def _file(place: epath.Path, path: str) -> epath.Path:
+    file = below(place, path)
+    if not file.exists():
+        raise ValueError(f"there is no file {file}")
+    return file
