@@ -1,6 +1,13 @@
 from setuptools import find_packages, setup
 
-CONVERT = ["torch>=2.6", "torchvision>=0.21", "open_clip_torch>=3.3", "timm>=1.0.31"]
+CONVERT = [
+    "open_clip_torch>=3.3",
+    "safetensors>=0.5",
+    "timm>=1.0.31",
+    "torch>=2.6",
+    "torchvision>=0.21",
+    "transformers>=4.50",  # the tokenizers of a third of open_clip's models
+]
 
 setup(
     name="jclip",
