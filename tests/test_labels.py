@@ -79,7 +79,7 @@ def test_a_head_for_other_classes_is_refused(head):
 def test_base_indices_become_labels():
     space = LabelSpace("letters", LETTERS, keep=(4, 1))
     np.testing.assert_array_equal(
-        space.from_base(np.array([[1, 4], [0, -1]])), [[1, 0], [-1, -1]]
+        space.from_base(np.array([[1, 4, 6], [0, -1, 99]])), [[1, 0, -1], [-1] * 3]
     )
     groups = LabelSpace("letters", LETTERS, groups=(("x", (5, 0)), ("y", (2,))))
     np.testing.assert_array_equal(groups.from_base(np.arange(6)), [0, -1, 1, -1, -1, 0])

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -89,8 +90,7 @@ class Dataset:
         """The first `count` examples, or all where there are fewer."""
         if count < 1:
             raise ValueError(f"a limit of {count} examples; expected at least 1")
-        part = object.__new__(Dataset)
-        part.__dict__.update(self.__dict__)
+        part = copy.copy(self)
         part._take(self._order[:count], {k: v[:count] for k, v in self.columns.items()})
         return part
 
@@ -114,12 +114,12 @@ class Dataset:
                 f"{self.name} has 0 to {len(self)}"
             )
         workers = workers or os.cpu_count() or 1
-        positions = range(start, stop)
-        decoded = _ahead(self._decoded, positions, workers, 2 * batch_size)
-        for first in range(start, stop, batch_size):
-            last = min(first + batch_size, stop)
-            results = list(itertools.islice(decoded, last - first))
-            yield self._batch(self.names[first:last], results)
+        ahead = _ahead(self._decoded, range(start, stop), workers, 2 * batch_size)
+        with contextlib.closing(ahead) as decoded:
+            for first in range(start, stop, batch_size):
+                last = min(first + batch_size, stop)
+                results = list(itertools.islice(decoded, last - first))
+                yield self._batch(self.names[first:last], results)
 
     def _batch(self, names: tuple[str, ...], results: list) -> Batch:
         size = self.preprocess.size

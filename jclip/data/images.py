@@ -23,8 +23,8 @@ class UnreadableImage(ValueError):
     """The message says why no pixels can be had."""
 
 
-def decode(encoded: bytes):
-    """The `PIL.Image.Image` in mode RGB of an encoded image, as torchvision reads it.
+def decode(encoded: bytes) -> "PIL.Image.Image":
+    """The image of an encoded file, in mode RGB, as torchvision reads it.
 
     That is Pillow's `convert("RGB")`: an alpha channel is dropped and not composited,
     16-bit values are clipped at 255, and EXIF's orientation is not applied. Of several
@@ -41,10 +41,6 @@ def decode(encoded: bytes):
     try:
         image = Image.open(io.BytesIO(encoded))
         _check_pixels(image.size)
-        image.load()
-        # Pillow would look for a free palette entry for the transparent colour, and may
-        # fail; the pixels do not depend on it.
-        image.info.pop("transparency", None)
         return image.convert("RGB")
     except (UnreadableImage, MemoryError):
         raise
@@ -55,7 +51,7 @@ def decode(encoded: bytes):
 
 
 def preprocess(
-    image, recipe: Preprocess, *, border: int = 0
+    image: "PIL.Image.Image", recipe: Preprocess, *, border: int = 0
 ) -> UInt8[np.ndarray, "s s 3"]:
     """The image cut to `border` pixels less on each side, resized, and centre-cropped.
 
@@ -63,9 +59,13 @@ def preprocess(
     and the crop begins at `int(round((side - size) / 2))`, rounding half to even.
 
     Args:
-      image: `PIL.Image.Image` in mode RGB.
+      image: in mode RGB.
       recipe: sides, mode and filter.
       border: frame to remove before anything else (2 for ObjectNet).
+
+    Raises:
+      UnreadableImage: nothing is left without the border, or the image is so thin that
+        it would be resized beyond `MAX_PIXELS`.
     """
     from PIL import Image
 

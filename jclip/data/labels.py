@@ -117,14 +117,19 @@ class LabelSpace:
     def from_base(
         self, indices: Int[np.ndarray, "*shape"]
     ) -> Int[np.ndarray, "*shape"]:
-        """Base indices as labels, int32; -1 for those that belong to no label."""
+        """Base indices as labels, int32; -1 for those that belong to no label.
+
+        So the images of ImageNet's validation set that count for a subset are those
+        whose label in the subset's space is not -1.
+        """
         table = np.full(len(self.base_classes) + 1, -1, np.int32)
         groups = [(i,) for i in self.members]
         if self.groups is not None:
             groups = [group for _, group in self.groups]
         for label, group in enumerate(groups):
             table[list(group)] = label
-        return table[indices]
+        inside = (indices >= 0) & (indices < len(self.base_classes))
+        return table[np.where(inside, indices, -1)]
 
 
 def read_labels(written: Sequence[str], labels: LabelSpace) -> Int[np.ndarray, " n"]:

@@ -12,7 +12,7 @@ from jclip.data.labels import LabelSpace
 
 # What Pillow reads and people keep photographs in.
 IMAGE_SUFFIXES = frozenset(
-    "bmp gif jpeg jpg pbm pgm png ppm tif tiff webp".split()  # noqa: SIM905
+    {"bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "ppm", "tif", "tiff", "webp"}
 )
 
 

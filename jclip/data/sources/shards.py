@@ -90,7 +90,8 @@ def _paths(root: epath.Path, pattern: str) -> list[epath.Path]:
     """The same, with those that are not there."""
     paths = []
     for path in (below(root, name) for name in _without_ranges(pattern)):
-        paths += sorted(path.parent.glob(path.name)) or [path]
+        found = path.parent.glob(path.name) if {"*", "?"} & set(path.name) else []
+        paths += sorted(found) or [path]
     return paths
 
 
