@@ -33,7 +33,9 @@ def start_distributed(
 ) -> None:
     """Joins this process to the others of a launch; nothing to do for a single one.
 
-    Call it before anything asks for devices.
+    Call it before anything asks for devices, and `barrier` as the last thing: when one
+    process ends, JAX gives the others a minute before it ends them too, so that none
+    waits for one that failed.
 
     Args:
       address: host and port of process 0; `$JAX_COORDINATOR_ADDRESS` by default. The
@@ -46,7 +48,7 @@ def start_distributed(
     """
     address = address or os.environ.get("JAX_COORDINATOR_ADDRESS")
     if address == "auto":
-        jax.distributed.initialize()
+        jax.distributed.initialize(shutdown_timeout_seconds=60)
         return
     count = _number(count, "JAX_NUM_PROCESSES")
     index = _number(index, "JAX_PROCESS_ID")
@@ -58,7 +60,7 @@ def start_distributed(
             f"their count, and the index of this one below it; got {address!r}, "
             f"{count} and {index}"
         )
-    jax.distributed.initialize(address, count, index)
+    jax.distributed.initialize(address, count, index, shutdown_timeout_seconds=60)
 
 
 def barrier(name: str) -> None:
