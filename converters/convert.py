@@ -25,9 +25,10 @@ from converters.open_clip_models import open_clip_source, openai_source
 from converters.source import Source, Stated
 from converters.timm_models import timm_source
 from jclip.models import canary
-from jclip.models.bundle import Bundle, Spec, flat, save_bundle
+from jclip.models.bundle import Bundle, flat, save_bundle
 from jclip.models.head import Head
 from jclip.models.model import Model, init
+from jclip.models.spec import Spec
 
 # Below what the slightest known fault costs (a tanh GELU: 6e-5), above rounding.
 TOLERANCE = 3e-5

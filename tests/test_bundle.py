@@ -14,10 +14,11 @@ import pytest
 from jclip.devices import data_mesh
 from jclip.models import bundle as bundles
 from jclip.models import canary
-from jclip.models.bundle import Bundle, Spec, load_bundle, save_bundle
+from jclip.models.bundle import Bundle, load_bundle, save_bundle
 from jclip.models.head import Head
 from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
+from jclip.models.spec import Spec
 from jclip.models.vit import VisionTransformer
 from jclip.types import Preprocess
 

@@ -15,7 +15,8 @@ from converters import clip
 from converters import convert as launch
 from converters.open_clip_models import config_of, open_clip_source, openai_source
 from converters.source import Stated
-from jclip.models.bundle import load_bundle, read_spec
+from jclip.models.bundle import load_bundle
+from jclip.models.spec import read_spec
 from tests import tiny_clip
 
 GELU = Stated(activation="gelu")

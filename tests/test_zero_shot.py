@@ -13,8 +13,9 @@ from converters.tokenizers import class_names as source_class_names
 from converters.tokenizers import prompt_sets, tokenizer_of
 from jclip import zeroshot
 from jclip.devices import data_mesh, replicated
-from jclip.models.bundle import Bundle, Spec, flat
+from jclip.models.bundle import Bundle, flat
 from jclip.models.model import Model, init
+from jclip.models.spec import Spec
 from jclip.types import Preprocess
 from tests import tiny_clip
 

@@ -10,8 +10,9 @@ from jclip.data.dataset import Dataset, load_dataset
 from jclip.data.labels import LabelSpace
 from jclip.data.sources import Memory
 from jclip.data.spec import DatasetSpec
-from jclip.models.bundle import Bundle, Spec
+from jclip.models.bundle import Bundle
 from jclip.models.model import Arch, init
+from jclip.models.spec import Spec
 from jclip.models.vit import VisionTransformer
 from jclip.types import Preprocess
 
