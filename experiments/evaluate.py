@@ -8,7 +8,6 @@ stopped, in whatever way, goes on where it stood when it is given again with its
 """
 
 import collections
-import datetime
 from collections.abc import Mapping
 
 import jax
@@ -40,9 +39,7 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "The folder of jclip's data set
 CATALOGUE = flags.DEFINE_string(
     "catalogue", None, "A TOML file that describes data sets of your own."
 )
-OUT = flags.DEFINE_string(
-    "out", None, "Where results go; runs/<date>-<time> by default."
-)
+OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
 STORE = flags.DEFINE_string(
     "store", None, "Where features are kept; <out>/store by default."
 )
@@ -81,7 +78,7 @@ def main() -> None:
     if not MODELS.value:
         raise app.UsageError("give --models, names or folders of bundles")
     start_distributed()
-    out, console = _out(), launch.console()
+    out, console = launch.out_folder(OUT.value), launch.console()
     request = _request(out)
     plan = make_plan(request)
     console.print(f"{plan.text()}\nresults will be in {out}", soft_wrap=True)
@@ -95,13 +92,6 @@ def main() -> None:
             findings = run_studies(plan.studies, _subjects(request.store, plan, found))
             record["results"] = launch.write(findings, out, console)
             _check(findings, unreadable)
-
-
-def _out() -> epath.Path:
-    if OUT.value is None and jax.process_count() > 1:
-        raise ValueError("give --out: the processes of a launch must agree on it")
-    now = datetime.datetime.now()
-    return epath.Path(OUT.value or f"runs/{now:%Y-%m-%d-%H%M%S}")
 
 
 def _request(out: epath.Path) -> Request:

@@ -27,6 +27,7 @@ from jclip.studies.study import Findings
 DEBUG = flags.DEFINE_bool("debug", False, "Show where in the code an error arose.")
 
 PACKAGES = ("jclip", "jax", "jaxlib", "flax", "numpy", "pillow")
+OUT_HELP = "Where results go; runs/<date>-<time> by default."
 CHECKOUT = Path(__file__).parents[1]
 
 
@@ -96,6 +97,13 @@ def console() -> Console:
     width = None if sys.stdout.isatty() else 160
     quiet = jax.process_index() > 0
     return Console(width=width, quiet=quiet, highlight=False, markup=False, emoji=False)
+
+
+def out_folder(value: str | None) -> epath.Path:
+    """The folder of the results: the given one, or a new one for this moment."""
+    if value is None and jax.process_count() > 1:
+        raise ValueError("give --out: the processes of a launch must agree on it")
+    return epath.Path(value or f"runs/{datetime.datetime.now():%Y-%m-%d-%H%M%S}")
 
 
 def write(findings: Findings, out: epath.Path, console: Console) -> list[str]:

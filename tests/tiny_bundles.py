@@ -1,14 +1,13 @@
 """Tiny random bundles, a classifier and a CLIP with texts, whose outputs vary enough."""
 
-import dataclasses
-
 import jax
 import numpy as np
 from tokenizers import Tokenizer as Backend
 from tokenizers import models, pre_tokenizers, processors
 
-from jclip.models.bundle import Bundle, Spec
+from jclip.models.bundle import Bundle
 from jclip.models.model import Arch, Model, init
+from jclip.models.spec import Spec
 from jclip.models.text import TextTransformer
 from jclip.models.tokenizer import TextRecipe, Tokenizer
 from jclip.models.vit import VisionTransformer
@@ -16,7 +15,7 @@ from jclip.types import Preprocess
 
 SIZE = 16
 HALF = (0.5, 0.5, 0.5)
-IMAGE = VisionTransformer(SIZE, 8, 16, 2, 2, 32, "gelu")
+IMAGE = VisionTransformer(SIZE, 8, 16, 2, 2, 32, "gelu", pool="mean")
 TEXT = TextTransformer(24, 258, 16, 2, 2, 32, "gelu")
 PROMPTS = {"openai80": ("a photo of a {}.", "art of the {}."), "openai7": ("the {}",)}
 

@@ -1,0 +1,121 @@
+"""Lists models, data sets and studies; checks a data folder.
+
+python -m experiments.catalogue --models --bundles=bundles
+python -m experiments.catalogue --studies
+python -m experiments.catalogue --datasets --data_dir=/data --catalogue=mine.toml
+"""
+
+import os
+from collections.abc import Container, Iterable, Sequence
+
+from absl import app, flags
+from etils import epath
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from experiments import launch
+from jclip.data.catalogue import CATALOGUE
+from jclip.data.spec import DatasetSpec, check
+from jclip.data.user_catalogue import read_catalogue
+from jclip.models.spec import read_spec
+from jclip.studies.study import load_study, study_names
+
+MODELS = flags.DEFINE_bool("models", False, "List the converted models.")
+STUDIES = flags.DEFINE_bool("studies", False, "List the studies.")
+DATASETS = flags.DEFINE_bool("datasets", False, "List the data sets.")
+BUNDLES = flags.DEFINE_string(
+    "bundles", None, "The folder of the models; $JCLIP_BUNDLES by default, or bundles."
+)
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "The folder of the data sets, which are then checked."
+)
+OWN = flags.DEFINE_string("catalogue", None, "A TOML file with data sets of your own.")
+
+MISSING = "missing"
+UNKNOWN = "not looked for"  # without --data_dir
+
+
+def main() -> None:
+    if not (MODELS.value or DATASETS.value or STUDIES.value):
+        raise app.UsageError("give one of --models, --datasets and --studies")
+    console = launch.console()
+    if MODELS.value:
+        _list_models(console)
+    if STUDIES.value:
+        studies = [load_study(name) for name in study_names()]
+        _show(console, ["study", "question"], [(s.name, s.question) for s in studies])
+    if DATASETS.value:
+        _list_datasets(console)
+
+
+def _list_models(console: Console) -> None:
+    folder = epath.Path(BUNDLES.value or os.environ.get("JCLIP_BUNDLES", "bundles"))
+    specs = [read_spec(path.parent) for path in sorted(folder.glob("*/spec.json"))]
+    if not specs:
+        raise ValueError(
+            f"there is no bundle in {folder}; converters.convert makes them"
+        )
+    lines = [
+        (
+            spec.name,
+            f"{type(spec.arch.image).__name__} {spec.preprocess.size}",
+            "texts" if spec.text else f"{len(spec.classes)} classes",
+            max(spec.parity.values(), default=None),
+            spec.licence,
+        )
+        for spec in specs
+    ]
+    headings = ["model", "network and input", "answers", "parity", "licence"]
+    _show(console, headings, lines)
+
+
+def _list_datasets(console: Console) -> None:
+    """Every set; with a data folder, whether it is there and how to get it.
+
+    Raises:
+      ValueError: sets that are there in part or damaged, with all that is wrong.
+    """
+    own = read_catalogue(OWN.value) if OWN.value else {}
+    states = {spec: _state(spec, own) for spec in (*CATALOGUE.values(), *own.values())}
+    lines = [
+        (s.name, s.suite, s.size, len(s.labels.classes), state, s.reference)
+        for s, (state, _) in states.items()
+    ]
+    _show(
+        console, ["data set", "suite", "images", "classes", "state", "reference"], lines
+    )
+    for spec, (state, _) in states.items():
+        if state == MISSING:
+            console.print(f"to get {spec.name}: {spec.how_to_get}", soft_wrap=True)
+    problems = [
+        "\n  ".join([f"{spec.name} is not as it should be:", *found])
+        for spec, (_, found) in states.items()
+        if found
+    ]
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _state(spec: DatasetSpec, own: Container[str]) -> tuple[str, list[str]]:
+    """One word, and the problems of a set that has some."""
+    if DATA_DIR.value is None and spec.name not in own:
+        return UNKNOWN, []
+    root = epath.Path(DATA_DIR.value or ".")
+    if not spec.source.exists(root):
+        return MISSING, []
+    problems = check(spec, root)
+    return ("broken", problems) if problems else ("present", [])
+
+
+def _show(console: Console, headings: Sequence[str], lines: Iterable[Sequence]) -> None:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for line in lines:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in line))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    launch.run(main)
