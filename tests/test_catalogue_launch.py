@@ -1,0 +1,74 @@
+"""The launch that lists and checks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jclip.data.catalogue import CATALOGUE
+from jclip.models.bundle import save_bundle
+from jclip.studies.study import study_names
+from tests import tiny_bundles
+
+ROOT = Path(__file__).parents[1]
+
+
+def catalogue(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.catalogue", *arguments],
+        cwd=cwd,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """One own set that is well, and of jclip's own one in part and one not at all."""
+    for name in ("mine/a/1.png", "mine/b/2.png", "sketch/n01440764/3.JPEG"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "own.toml").write_text('[mine]\nimages = "mine"\n')
+    return tmp_path
+
+
+def test_data_sets_are_present_missing_or_broken(folder):
+    done = catalogue("--datasets", "--data_dir=.", "--catalogue=own.toml", cwd=folder)
+    state = {
+        line.split("│")[1].strip(): line.split("│")[5].strip()
+        for line in done.stdout.splitlines()
+        if line.startswith("│")
+    }
+    assert set(state) == {*CATALOGUE, "mine"}
+    assert state["mine"] == "present" and state["imagenet-sketch"] == "broken"
+    assert state["imagenet-a"] == "missing" and "natural-adv-examples" in done.stdout
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "imagenet-sketch is not as it should be" in done.stderr
+    assert "999 of 1000 class folders are missing" in done.stderr
+
+
+def test_without_a_data_folder_sets_are_listed_and_nothing_is_wrong(tmp_path):
+    done = catalogue("--datasets", cwd=tmp_path)
+    assert done.returncode == 0 and all(name in done.stdout for name in CATALOGUE)
+
+
+def test_models_and_studies_are_listed(tmp_path):
+    bundle = tiny_bundles.classifier(tuple("abcde"))
+    save_bundle(tmp_path / "bundles" / "one", bundle)
+    done = catalogue("--models", "--studies", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert bundle.spec.name in done.stdout and "5 classes" in done.stdout
+    assert all(name in done.stdout for name in study_names())
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("--nomodels", "give one of --models"), ("--models", "there is no bundle in")],
+)
+def test_nothing_to_list_says_so(argument, message, tmp_path):
+    done = catalogue(argument, cwd=tmp_path)
+    assert done.returncode == 1 and message in done.stderr + done.stdout
