@@ -215,9 +215,7 @@ def _json(plain: Any) -> str:
 
 
 def _write_params(folder: epath.Path, tree: Any) -> None:
-    import orbax.checkpoint as ocp
-
-    with ocp.PyTreeCheckpointer() as checkpointer:
+    with _checkpointer() as checkpointer:
         checkpointer.save(folder, tree)
 
 
@@ -252,7 +250,7 @@ def _read_params(path: epath.Path, spec: Spec, towers: tuple, sharding: Any) -> 
 def _restore(folder: epath.Path, absent: set[str], sharding: Any) -> Any:
     import orbax.checkpoint as ocp
 
-    with ocp.PyTreeCheckpointer() as checkpointer:
+    with _checkpointer() as checkpointer:
         # A target made from the checkpoint's own metadata restores onto any devices.
         tree = dict(checkpointer.metadata(folder).item_metadata.tree)
         tree["params"] = {k: v for k, v in tree["params"].items() if k not in absent}
@@ -264,6 +262,24 @@ def _restore(folder: epath.Path, absent: set[str], sharding: Any) -> Any:
             target, restore_args=restore_args, partial_restore=True
         )
         return checkpointer.restore(folder, args=args)
+
+
+def _checkpointer() -> Any:
+    """Orbax for this process alone.
+
+    By its default every process of a launch must take part in every load, and waits
+    for the others; here each loads the models that it has work for.
+    """
+    import orbax.checkpoint as ocp
+
+    index = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=index,
+        active_processes={index},
+        barrier_sync_key_prefix=f"process{index}",
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=options)
 
 
 def _read_text(path: epath.Path, spec: Spec) -> tuple[Tokenizer | None, dict[str, Any]]:
