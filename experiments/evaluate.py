@@ -8,7 +8,7 @@ stopped, in whatever way, goes on where it stood when it is given again with its
 """
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -19,12 +19,12 @@ from rich.console import Console
 from experiments import launch
 from experiments.plan import Plan, Request, make_plan
 from experiments.progress import Meter
-from jclip.devices import start_distributed
+from jclip.devices import barrier, start_distributed
 from jclip.embed import embed
 from jclip.models.bundle import load_bundle
 from jclip.store import Embeddings, Store, digest
 from jclip.studies.heads import Wording, make_head
-from jclip.studies.study import Findings, run_studies
+from jclip.studies.study import run_studies
 from jclip.studies.subject import Subject, stored_answers
 
 MODELS = flags.DEFINE_list("models", [], "Names or folders of bundles.")
@@ -88,10 +88,13 @@ def main() -> None:
         _make_heads(plan, request)
         found = _embed(plan, request, console)
         record["unreadable"] = unreadable = _unreadable(found)
+        problems = ()
         if jax.process_index() == 0:
             findings = run_studies(plan.studies, _subjects(request.store, plan, found))
             record["results"] = launch.write(findings, out, console)
-            _check(findings, unreadable)
+            problems = findings.problems
+        barrier("the results are written")
+        _check(problems, unreadable)
 
 
 def _request(out: epath.Path) -> Request:
@@ -175,9 +178,11 @@ def _unreadable(
     return {dataset: reasons for dataset, reasons in images.items() if reasons}
 
 
-def _check(findings: Findings, unreadable: Mapping[str, Mapping[str, str]]) -> None:
+def _check(
+    problems: Sequence[str], unreadable: Mapping[str, Mapping[str, str]]
+) -> None:
     """A ValueError for what was left out of the results against the user's wish."""
-    problems = list(findings.problems)
+    problems = list(problems)
     lines = [
         f"  {dataset}: {name}: {reason}"
         for dataset, reasons in unreadable.items()

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -121,16 +122,22 @@ class World:
         return read_rows(self.folder / "out" / "rows.jsonl")
 
 
-def launch(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+def start(module: str, *arguments: str, cwd: Path, **environment) -> subprocess.Popen:
     quick = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", f"experiments.{module}", *arguments],
         cwd=cwd,
-        env={**os.environ, **quick, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-        capture_output=True,
+        env={**os.environ, **quick, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
     )
+
+
+def launch(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    process = start(module, *arguments, cwd=cwd)
+    said = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
 ALL = ("--models=b/classifier,b/clip", "--catalogue=mine.toml", "--out=out")
@@ -256,6 +263,28 @@ def test_a_study_needs_nothing_but_the_store(world, tmp_path):
     assert done.returncode == 0, done.stderr
     again = read_rows(tmp_path / "again" / "rows.jsonl")
     assert sorted(map(str, again)) == sorted(map(str, world.rows))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_rows(world, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    out = tmp_path / "two"
+    both = [
+        start(
+            *("evaluate", *ALL[:2], f"--out={out}"),
+            cwd=world.folder,
+            JAX_COORDINATOR_ADDRESS=address,
+            JAX_NUM_PROCESSES="2",
+            JAX_PROCESS_ID=str(index),
+        )
+        for index in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert said[0][0].endswith(f"results: {out}\n") and said[1][0] == ""
+    assert read_rows(out / "rows.jsonl") == world.rows
 
 
 def test_an_unreadable_image_is_in_no_number_and_ends_the_launch_with_its_name(copy):
