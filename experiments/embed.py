@@ -1,0 +1,219 @@
+"""Embeds what is missing in a store, as the first stage of `experiments.evaluate` does.
+
+    python -m experiments.embed --models=bundles/a,bundles/b --data_dir=/data --store=store
+    python -m experiments.study --store=store
+
+With heads, labels and features in the store, studies need neither bundles nor images
+nor an accelerator. A launch that was stopped, in whatever way, goes on where it stood
+when it is given again with its --store.
+"""
+
+import collections
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import app, flags
+from etils import epath
+from rich.console import Console
+
+from experiments import launch
+from experiments.plan import Plan, Request, make_plan
+from experiments.progress import Meter
+from jclip.devices import barrier, start_distributed
+from jclip.embed import embed
+from jclip.models.bundle import load_bundle
+from jclip.store import Embeddings, Store, digest
+from jclip.studies.heads import Wording, make_head
+
+MODELS = flags.DEFINE_list("models", [], "Names or folders of bundles.")
+STUDIES = flags.DEFINE_list("studies", ["accuracy"], "Names of studies.")
+DATASETS = flags.DEFINE_list(
+    "datasets",
+    [],
+    "Names of data sets. By default all of --catalogue, and those under --data_dir that "
+    "the studies read.",
+)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "The folder of jclip's data sets.")
+CATALOGUE = flags.DEFINE_string(
+    "catalogue", None, "A TOML file that describes data sets of your own."
+)
+OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
+STORE = flags.DEFINE_string(
+    "store", None, "Where features are kept; <out>/store by default."
+)
+LIMIT = flags.DEFINE_integer(
+    "limit", None, "Only so many images of each set, a sample over all classes.", 1
+)
+BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 64, "Images on each device at a time.", 1
+)
+PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16"], "What the networks compute in."
+)
+FEATURE_DTYPE = flags.DEFINE_enum(
+    "feature_dtype", "float32", ["float32", "float16"], "What features are kept as."
+)
+TEMPLATES = flags.DEFINE_string(
+    "templates", "openai80", "A prompt set, or a file of templates."
+)
+CLASS_NAMES = flags.DEFINE_string(
+    "class_names", "openai", "Names of ImageNet's classes: openai, or a file of names."
+)
+ALLOW_UNREADABLE = flags.DEFINE_integer(
+    "allow_unreadable",
+    0,
+    "How many images may be unreadable in a launch that succeeds.",
+    0,
+)
+WORKERS = flags.DEFINE_integer(
+    "workers", None, "Threads that decode images; one for each core by default.", 1
+)
+
+LISTED = 20  # unreadable images in the closing message
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A first stage that is done.
+
+    Attributes:
+      plan: what was to be done.
+      store: where features and heads are.
+      found: the features, by the names of model and data set.
+      out: the folder of the results.
+      console: where tables go.
+      record: of the run, to be added to.
+    """
+
+    plan: Plan
+    store: Store
+    found: Mapping[tuple[str, str], Embeddings]
+    out: epath.Path
+    console: Console
+    record: dict[str, Any]
+
+    def check(self, problems: Sequence[str]) -> None:
+        """A ValueError for these problems, and for more unreadable images than allowed."""
+        problems = [*problems, *_too_many(self.record["unreadable"])]
+        if problems:
+            raise ValueError("\n".join(problems))
+
+
+def main() -> None:
+    with embedded() as stage:
+        stage.console.print(f"features: {stage.store.root}", soft_wrap=True)
+        barrier("the features are there")
+        stage.check([])
+
+
+@contextlib.contextmanager
+def embedded() -> Iterator[Stage]:
+    """Plans the first stage and does it; the run is recorded until the block ends."""
+    if not MODELS.value:
+        raise app.UsageError("give --models, names or folders of bundles")
+    start_distributed()
+    out, console = launch.out_folder(OUT.value), launch.console()
+    request = _request(out)
+    plan = make_plan(request)
+    console.print(f"{plan.text()}\nresults will be in {out}", soft_wrap=True)
+    _keep_compiled(request.store)
+    with launch.recorded(out) as record:
+        record["left_out"] = plan.left_out
+        _make_heads(plan, request)
+        found = _embed(plan, request, console)
+        record["unreadable"] = _unreadable(found)
+        yield Stage(plan, request.store, found, out, console, record)
+
+
+def _request(out: epath.Path) -> Request:
+    return Request(
+        models=MODELS.value,
+        studies=STUDIES.value,
+        store=Store(STORE.value or out / "store"),
+        datasets=DATASETS.value,
+        data_dir=DATA_DIR.value,
+        catalogue=CATALOGUE.value,
+        limit=LIMIT.value,
+        precision=PRECISION.value,
+        feature_dtype=FEATURE_DTYPE.value,
+        wording=Wording(TEMPLATES.value, CLASS_NAMES.value),
+    )
+
+
+def _keep_compiled(store: Store) -> None:
+    """Compiled programs are kept beside the features, for the next launch."""
+    jax.config.update("jax_compilation_cache_dir", str(store.root / ".compiled"))
+
+
+def _make_heads(plan: Plan, request: Request) -> None:
+    """Puts every head that is missing into the store; loads each bundle once."""
+    lacking = collections.defaultdict(list)
+    for pair in plan.pairs:
+        if request.store.read_head(pair.model, pair.recipe) is None:
+            lacking[pair.path].append(pair)
+    for path, pairs in lacking.items() if jax.process_index() == 0 else ():
+        bundle = load_bundle(path, dtype=jnp.dtype(request.precision))
+        # Several data sets may need one and the same head.
+        for pair in {digest(pair.recipe): pair for pair in pairs}.values():
+            labels = pair.dataset.labels
+            head, projection = make_head(bundle, labels, request.wording)
+            request.store.write_head(pair.model, pair.recipe, head, projection)
+
+
+def _embed(
+    plan: Plan, request: Request, console: Console
+) -> dict[tuple[str, str], Embeddings]:
+    """What the store holds in the end, by the names of model and data set."""
+    found = {}
+    missing = sum(pair.missing for pair in plan.pairs) // jax.process_count()
+    with launch.stop_signal() as stop, Meter(console, missing) as meter:
+        for dataset, pairs in plan.by_dataset():
+            embedded = embed(
+                [pair.path for pair in pairs],
+                dataset,
+                batch_size=BATCH_SIZE.value,
+                store=request.store,
+                precision=request.precision,
+                feature_dtype=request.feature_dtype,
+                workers=WORKERS.value,
+                stop=stop,
+                progress=meter.of(dataset.name),
+            )
+            found |= {(model, dataset.name): e for model, e in embedded.items()}
+    return found
+
+
+def _unreadable(
+    found: Mapping[tuple[str, str], Embeddings],
+) -> dict[str, dict[str, str]]:
+    """By data set, the images that some model could not be shown, with the reasons."""
+    images = collections.defaultdict(dict)
+    for (_, dataset), embeddings in found.items():
+        images[dataset] |= embeddings.unreadable
+    return {dataset: reasons for dataset, reasons in images.items() if reasons}
+
+
+def _too_many(unreadable: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The unreadable images, where there are more than the user allows."""
+    lines = [
+        f"  {dataset}: {name}: {reason}"
+        for dataset, reasons in unreadable.items()
+        for name, reason in reasons.items()
+    ]
+    if len(lines) <= ALLOW_UNREADABLE.value:
+        return []
+    more = len(lines) - LISTED
+    return [
+        f"{len(lines)} images could not be read and are part of no number; "
+        f"--allow_unreadable={ALLOW_UNREADABLE.value}",
+        *lines[:LISTED],
+        *([f"  and {more} more: see run.json"] if more > 0 else []),
+    ]
+
+
+if __name__ == "__main__":
+    launch.run(main)
