@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from jclip.models.bundle import save_bundle
 from jclip.store import Store
+from tests import tiny_bundles
 from tests.embed_process import IMAGES
 
 ROOT = Path(__file__).parents[1]
@@ -44,9 +47,13 @@ def features(store):
     return Store(store).read("tiny", "toy").features
 
 
+def names(store) -> set[Path]:
+    """The files of models; compiled programs are kept elsewhere."""
+    return {path.relative_to(store) for path in store.glob("[!.]*/*/*")}
+
+
 def files(store):
-    paths = (path for path in store.rglob("*") if path.is_file())
-    return {str(path.relative_to(store)): path.read_bytes() for path in paths}
+    return {name: (store / name).read_bytes() for name in names(store)}
 
 
 def agree(a, b):
@@ -77,38 +84,75 @@ def test_two_processes_agree_with_one_and_share_the_work(whole, tmp_path):
 @pytest.mark.slow
 def test_two_killed_processes_are_finished_by_one(whole, tmp_path):
     both = start_two(tmp_path)
-    wait_for_shards(tmp_path, 3, both[0])
+    wait_for_files(tmp_path, 8, both[0])
     kill(both)
     left = ended(start(tmp_path))
     assert 0 < left < IMAGES
     agree(features(tmp_path), features(whole))
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """A folder with two bundles and 3,000 images."""
+    folder, rng = tmp_path_factory.mktemp("world"), np.random.default_rng(0)
+    save_bundle(folder / "clip", tiny_bundles.clip())
+    save_bundle(folder / "classifier", tiny_bundles.classifier(("a", "b", "c")))
+    for i, pixels in enumerate(rng.integers(0, 256, (3000, 16, 16, 3), np.uint8)):
+        path = folder / "images" / "abc"[i % 3] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    (folder / "mine.toml").write_text('[noise]\nimages = "images"')
+    return folder
+
+
+def start_launch(world, name, store) -> subprocess.Popen:
+    options = "--models=clip,classifier", "--catalogue=mine.toml"
+    return subprocess.Popen(
+        [sys.executable, "-m", f"experiments.{name}", *options, f"--store={store}"],
+        cwd=world,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.mark.slow
-def test_a_launch_killed_at_random_moments_ends_with_the_same_bytes(whole, tmp_path):
+def test_a_launch_killed_at_random_moments_ends_with_the_same_bytes(world, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    said = start_launch(world, "embed", whole).communicate(timeout=300)
+    assert said[0].endswith(f"features: {whole}\n"), said
     moment, kills = random.Random(0), 0
     while True:
-        process = start(tmp_path)
-        wait_for_shards(tmp_path, moment.randrange(2, 6), process)
-        time.sleep(moment.uniform(0, 0.1))
+        process = start_launch(world, "evaluate", killed)
+        wait_for_files(killed, moment.randrange(1, 6), process)
+        time.sleep(moment.uniform(0, 0.02))
         if process.poll() is not None:
             break
         kill([process])
         kills += 1
-    ended(process)
+    said = process.communicate()
+    assert process.returncode == 0, said
     assert kills >= 3
-    assert files(tmp_path) == files(whole)
+    assert files(killed) == files(whole)
 
 
-def wait_for_shards(store, count, process) -> None:
-    """Until the process has added so many shards, or has ended."""
-    before = shards(store)
-    while shards(store) < before + count and process.poll() is None:
+@pytest.mark.slow
+def test_a_launch_told_to_end_stops_at_a_shard_and_says_how_to_resume(world, tmp_path):
+    process = start_launch(world, "evaluate", tmp_path)
+    wait_for_files(tmp_path, 5, process)
+    process.terminate()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "of 3000 examples embedded by" in err and "with the same command" in err
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def wait_for_files(store, count, process) -> None:
+    """Until the process has added so many files, or has ended."""
+    before = len(names(store))
+    while len(names(store)) < before + count and process.poll() is None:
         time.sleep(0.001)
-
-
-def shards(store) -> int:
-    return len(list(store.glob("*/*/*-*.json")))
 
 
 def kill(processes) -> None:
