@@ -119,7 +119,9 @@ def embedded() -> Iterator[Stage]:
     out, console = launch.out_folder(OUT.value), launch.console()
     request = _request(out)
     plan = make_plan(request)
-    console.print(f"{plan.text()}\nresults will be in {out}", soft_wrap=True)
+    # Without --out the same command would begin anew in another folder.
+    again = "" if OUT.value else f"; if it is stopped, go on with --out={out}"
+    console.print(f"{plan.text()}\nresults will be in {out}{again}", soft_wrap=True)
     _keep_compiled(request.store)
     with launch.recorded(out) as record:
         record["left_out"] = plan.left_out

@@ -35,9 +35,8 @@ def _subjects(stage: Stage) -> list[Subject]:
     answers = {model: {} for model in stage.plan.models}
     for pair in stage.plan.pairs:
         embeddings = stage.found[pair.model, pair.dataset.name]
-        method = pair.recipe["method"]
         answers[pair.model][pair.dataset.name] = stored_answers(
-            stage.store, embeddings, method
+            stage.store, embeddings, pair.recipe
         )
     return [Subject(model, by_dataset) for model, by_dataset in answers.items()]
 

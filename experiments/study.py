@@ -9,7 +9,7 @@ from experiments import launch
 from jclip.lookup import lookup
 from jclip.store import Store
 from jclip.studies.study import load_study, run_studies
-from jclip.studies.subject import Answers, Subject, stored_answers
+from jclip.studies.subject import Answers, Subject, stored_answers, stored_recipe
 
 STORE = flags.DEFINE_string("store", None, "Where features are kept.", required=True)
 STUDIES = flags.DEFINE_list("studies", ["accuracy"], "Names of studies.")
@@ -52,7 +52,8 @@ def _answers(store: Store, model: str, problems: launch.Problems) -> dict[str, A
     for dataset in DATASETS.value or store.datasets(model):
         with problems.gathered():
             embeddings = store.read(model, dataset, LIMIT.value)
-            answers[dataset] = stored_answers(store, embeddings, TEMPLATES.value)
+            recipe = stored_recipe(store, embeddings, TEMPLATES.value)
+            answers[dataset] = stored_answers(store, embeddings, recipe)
     return answers
 
 

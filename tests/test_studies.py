@@ -1,10 +1,16 @@
+from dataclasses import replace
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
+from jclip.data.labels import LabelSpace
+from jclip.models.head import Head
+from jclip.store import Embeddings, Store
 from jclip.studies.accuracy import STUDY as ACCURACY
 from jclip.studies.study import Study, load_study, run_studies, study_names
-from jclip.studies.subject import Answers, Subject
+from jclip.studies.subject import Answers, Subject, stored_answers, stored_recipe
 
 
 def answers(seed=0, n=60, k=8, **columns):
@@ -90,6 +96,60 @@ def test_an_unknown_dataset_of_a_subject_names_the_nearest():
         ValueError, match=r"unknown data set for m 'imagenet'.*'imagenet-1k'"
     ):
         Subject("m", {"imagenet-1k": answers()}).logits("imagenet")
+
+
+def stored(tmp_path, *recipes) -> tuple[Store, Embeddings]:
+    """A store with these heads, and features of two examples of two classes."""
+    store, labels = Store(tmp_path), LabelSpace("birds", ("robin", "wren"))
+    head = Head(jnp.eye(2), jnp.zeros(2), jnp.float32(1), labels.classes, False)
+    for recipe in recipes:
+        store.write_head("m", recipe, head)
+    made_by = {"weights": "w", "precision": "float32", "platform": "cpu"}
+    columns = {"label": np.array([0, 1], np.int32)}
+    names, features = ("a", "b"), np.eye(2, dtype=np.float32)
+    return store, Embeddings(
+        "m", "birds", names, columns, labels, {}, made_by, lambda: features
+    )
+
+
+RECIPE = {"base": "birds", "weights": "w", "method": "openai80", "prompts": "p"}
+
+
+def test_a_head_is_found_by_its_method_and_fits_the_features(tmp_path):
+    others = [{**RECIPE, "weights": "x"}, {**RECIPE, "classes": "other names"}]
+    others += [{**RECIPE, "precision": "bfloat16"}, {**RECIPE, "method": "single"}]
+    store, embeddings = stored(tmp_path, RECIPE, *others)
+    assert stored_recipe(store, embeddings, "openai80") == RECIPE
+    with pytest.raises(ValueError, match=r"'openai8'; did you mean 'openai80'"):
+        stored_recipe(store, embeddings, "openai8")
+
+
+def test_two_heads_that_fit_are_not_chosen_from(tmp_path):
+    store, embeddings = stored(tmp_path, RECIPE, {**RECIPE, "prompts": "changed"})
+    with pytest.raises(ValueError, match="there are 2 heads of m for birds"):
+        stored_recipe(store, embeddings, "openai80")
+
+
+def test_the_fingerprint_changes_with_head_labels_and_features(tmp_path):
+    other = {**RECIPE, "method": "single"}
+    store, embeddings = stored(tmp_path, RECIPE, other)
+    relabelled = {"label": np.array([1, 1], np.int32)}
+    bolder = {**embeddings.fingerprint, "precision": "bfloat16"}
+    found = [
+        stored_answers(store, embeddings, RECIPE),
+        stored_answers(store, embeddings, other),
+        stored_answers(store, replace(embeddings, columns=relabelled), RECIPE),
+        stored_answers(store, replace(embeddings, fingerprint=bolder), RECIPE),
+    ]
+    assert len({answers.fingerprint for answers in found}) == len(found)
+
+
+def test_examples_that_could_not_be_read_are_no_answers(tmp_path):
+    store, embeddings = stored(tmp_path, RECIPE)
+    embeddings = replace(embeddings, unreadable={"a": "truncated"})
+    answers = stored_answers(store, embeddings, RECIPE)
+    np.testing.assert_array_equal(answers.logits(), [[0, 1]])
+    np.testing.assert_array_equal(answers.columns["label"], [1])
 
 
 def test_a_study_wants_what_it_names():

@@ -61,7 +61,12 @@ def recipe(
 
     Its "method" is the head's name in rows.
     """
-    made_from = {"base": labels.base, "weights": bundle.spec.weights, "method": OWN}
+    made_from = {
+        "base": labels.base,
+        "classes": digest(list(labels.base_classes)),
+        "weights": bundle.spec.weights,
+        "method": OWN,
+    }
     if bundle.spec.text is None:
         return made_from
     names, prompts = words(bundle, labels, wording)

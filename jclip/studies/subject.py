@@ -1,5 +1,6 @@
 """A model as a study sees it: its answers on data sets, and nothing of what it is."""
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
@@ -88,47 +89,65 @@ class Subject:
 
 
 def stored_answers(
-    store: Store, embeddings: Embeddings, method: str | None = None
+    store: Store, embeddings: Embeddings, recipe: Mapping[str, Any]
 ) -> Answers:
     """A model's answers from its features and a head, both from the store.
 
     Args:
       store: where the head is kept.
       embeddings: the features.
-      method: which of the heads for these classes; a model's own head goes without.
-
-    Raises:
-      ValueError: no such head, with the methods of those that are there.
+      recipe: of the head; see `stored_recipe`.
     """
-    recipe = _recipe(store, embeddings, method)
     head, projection = store.read_head(embeddings.model, recipe)
-    valid, features = embeddings.valid, embeddings.fingerprint
+    head = embeddings.labels.apply(head)
+    valid, columns = embeddings.valid, embeddings.columns
+    made_from = {
+        "features": embeddings.fingerprint,
+        "head": recipe,
+        "labels": digest(columns["label"].tolist()),
+    }
     return Answers(
-        functools.partial(
-            _logits, embeddings, embeddings.labels.apply(head), projection
-        ),
-        {name: column[valid] for name, column in embeddings.columns.items()},
+        functools.partial(_logits, embeddings, head, projection),
+        {name: column[valid] for name, column in columns.items()},
         recipe["method"],
-        features["precision"],
-        digest({"features": features, "head": recipe, "n": len(embeddings.names)}),
+        embeddings.fingerprint["precision"],
+        digest(made_from),
     )
 
 
-def _recipe(
-    store: Store, embeddings: Embeddings, method: str | None
+def stored_recipe(
+    store: Store, embeddings: Embeddings, method: str
 ) -> Mapping[str, Any]:
+    """The recipe of the one head in the store that fits the features.
+
+    Args:
+      store: where heads are kept.
+      embeddings: the features.
+      method: which of the heads made from texts; a model's own head goes before.
+
+    Raises:
+      ValueError: no such head, with the methods of those that are there, or several.
+    """
     made_by = embeddings.fingerprint
-    wanted = {"base": embeddings.labels.base, "weights": made_by["weights"]}
-    fits = {
-        recipe["method"]: recipe
-        for recipe in store.recipes(embeddings.model)
-        if all(recipe[key] == value for key, value in wanted.items())
-        and recipe.get("precision", made_by["precision"]) == made_by["precision"]
+    wanted = {
+        **{key: made_by[key] for key in ("weights", "precision", "platform")},
+        "base": embeddings.labels.base,
+        "classes": digest(list(embeddings.labels.base_classes)),
     }
-    if OWN in fits:
-        return fits[OWN]
+    fits = collections.defaultdict(list)
+    for recipe in store.recipes(embeddings.model):
+        # A model's own head was made by no encoder, and has no precision.
+        if all(recipe.get(key, value) == value for key, value in wanted.items()):
+            fits[recipe["method"]].append(recipe)
     kind = f"head of {embeddings.model} for {embeddings.dataset}"
-    return lookup(fits, method or "", kind)
+    found = fits.get(OWN) or lookup(fits, method, kind)
+    if len(found) > 1:
+        raise ValueError(
+            f"there are {len(found)} heads of {embeddings.model} for "
+            f"{embeddings.dataset} by the method {method!r}, from different prompts or "
+            "tokenizers; experiments.evaluate knows which is meant"
+        )
+    return found[0]
 
 
 def _logits(
