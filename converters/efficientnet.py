@@ -148,8 +148,8 @@ def timm_names(
     known = dict(_other_names(arch))
     renamed = {}
     for name, tensor in state.items():
-        module, _, leaf = name.rpartition(".")
-        renamed[f"{known.get(module, module)}.{leaf}"] = tensor
+        module, dot, leaf = name.rpartition(".")
+        renamed[known.get(module, module) + dot + leaf] = tensor
     return renamed
 
 
@@ -160,11 +160,16 @@ def _uncovered(module: nn.Module) -> Iterator[str]:
             yield f"{path} is a {kind.__name__}"
             continue
         for name, value in (FIXED.get(kind, {}) | _implied(part)).items():
-            if getattr(part, name) != value:
-                yield f"{path}.{name} is {getattr(part, name)!r}, expected {value!r}"
+            found = getattr(part, name)
+            if found != value:
+                yield f"{path}.{name} is {_shown(found)}, expected {value!r}"
         gate = getattr(part, "gate", None)
         if gate is not None and type(gate) not in (nn.Sigmoid, Sigmoid):
-            yield f"{path}.gate is a {type(gate).__name__}, expected a Sigmoid"
+            yield f"{path}.gate is a {_shown(gate)}, expected a Sigmoid"
+
+
+def _shown(value: Any) -> str:
+    return type(value).__name__ if isinstance(value, nn.Module) else repr(value)
 
 
 def _implied(part: nn.Module) -> dict[str, Any]:

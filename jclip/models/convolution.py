@@ -47,7 +47,9 @@ def convolve(
     return jax.lax.platform_dependent(x, kernel, cpu=shifted, default=general)
 
 
-def grouped(x: Array, kernel: Array, *, stride: int, pads: tuple) -> Array:
+def grouped(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "s s g k"], *, stride: int, pads
+) -> Float[Array, "b y x k"]:
     """XLA's convolution with as many groups as the kernel's inputs leave."""
     return jax.lax.conv_general_dilated(
         x,
@@ -59,14 +61,17 @@ def grouped(x: Array, kernel: Array, *, stride: int, pads: tuple) -> Array:
     )
 
 
-def depthwise(x: Array, kernel: Array, *, stride: int, pads: tuple) -> Array:
+def depthwise(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "s s 1 c"], *, stride: int, pads
+) -> Float[Array, "b y x c"]:
     """One kernel for each channel, as a sum of shifted images."""
-    side = len(kernel)
+    side, (b, *_, c) = len(kernel), x.shape
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    rows, columns = ((n - side) // stride + 1 for n in x.shape[1:3])
+    rows, columns = ((n - side) // stride * stride + 1 for n in x.shape[1:3])
+    steps, taps = (1, stride, stride, 1), kernel[:, :, 0]
     products = (
-        x[:, i:, j:][:, ::stride, ::stride][:, :rows, :columns]
-        * kernel[i, j, 0][None, None, None]
+        jax.lax.slice(x, (0, i, j, 0), (b, i + rows, j + columns, c), steps)
+        * taps[i, j][None, None, None]
         for i, j in np.ndindex(side, side)
     )
     return functools.reduce(operator.add, products)
