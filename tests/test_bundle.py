@@ -1,9 +1,11 @@
 """A bundle comes back as it was written, and damage is noticed."""
 
 import dataclasses
-import gc
 import json
 import shutil
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -121,35 +123,62 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def refusal(path: Path) -> str:
-    """The message with which a damaged bundle is refused."""
+LOAD_ALL = """
+import sys
+from jclip.models.bundle import load_bundle
+for path in sys.argv[1:]:
     try:
         load_bundle(path)
     except ValueError as error:
-        message = str(error)
-    # Orbax leaves failed reads unawaited; collect them here, where warnings are ignored.
-    gc.collect()
-    return message
+        print(str(error).replace("\\n", " "), flush=True)
+    else:
+        print("loaded", flush=True)
+"""
 
 
-def data_files(path: Path) -> list[Path]:
-    return sorted(p for p in (path / "params").rglob("*") if p.parent.name == "d")
-
-
-@pytest.mark.parametrize("place", [0.1, 0.3, 0.5, 0.7, 0.9])
-@pytest.mark.filterwarnings("ignore")
-def test_one_flipped_byte_of_the_parameters_is_noticed(copy, place):
-    file = max(data_files(copy), key=lambda p: p.stat().st_size)
+def flipped(path: Path, place: float) -> None:
+    """Flips one bit of the largest file of the parameters."""
+    file = largest(path)
     content = bytearray(file.read_bytes())
     content[int(len(content) * place)] ^= 1
     file.write_bytes(content)
-    assert "parameters" in refusal(copy)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_missing_parameter_file_is_noticed(copy):
-    max(data_files(copy), key=lambda p: p.stat().st_size).unlink()
-    assert "damaged or incomplete" in refusal(copy)
+def largest(path: Path) -> Path:
+    files = [p for p in (path / "params").rglob("*") if p.parent.name == "d"]
+    return max(files, key=lambda p: p.stat().st_size)
+
+
+DAMAGES = {
+    **{
+        f"a bit at {p:.0%}": partial(flipped, place=p)
+        for p in (0.1, 0.3, 0.5, 0.7, 0.9)
+    },
+    "a missing file": lambda path: largest(path).unlink(),
+}
+
+
+@pytest.fixture(scope="module")
+def messages(written, tmp_path_factory) -> dict[str, str]:
+    """With what each damaged copy is refused.
+
+    In a process of its own, since Orbax leaves failed reads behind that nobody awaits.
+    """
+    folder = tmp_path_factory.mktemp("damaged")
+    copies = [
+        Path(shutil.copytree(written, folder / str(i))) for i in range(len(DAMAGES))
+    ]
+    for path, damage in zip(copies, DAMAGES.values()):
+        damage(path)
+    command = [sys.executable, "-c", LOAD_ALL, *map(str, copies)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(zip(DAMAGES, done.stdout.splitlines(), strict=True))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_parameters_are_noticed(messages, damage):
+    assert "the parameters" in messages[damage]
+    assert "convert the model again" in messages[damage]
 
 
 def test_other_weights_under_the_same_spec_are_noticed(copy, tmp_path):
