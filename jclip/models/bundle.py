@@ -9,8 +9,10 @@ A bundle is a folder:
     canary.npz      outputs on sixteen images and prompts, checked at every load
 
 The files' names inside `params` are random, so identity is a hash over the leaves.
+At every load the files are compared with their hashes, and then the canary is run.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -59,7 +61,7 @@ class Bundle:
 def save_bundle(path: epath.PathLike, bundle: Bundle) -> Spec:
     """Writes the bundle into a new folder, whole or not at all; returns its spec.
 
-    The returned spec is the given one with the hashes of the leaves filled in.
+    The returned spec is the given one with the hashes of leaves and files filled in.
     """
     path = epath.Path(path)
     if path.exists():
@@ -70,6 +72,7 @@ def save_bundle(path: epath.PathLike, bundle: Bundle) -> Spec:
     stored = canary.outputs(bundle.model, spec.preprocess.size, tokens)
     with _new_folder(path) as folder:
         _write_params(folder / "params", tree)
+        spec = dataclasses.replace(spec, files=_file_hashes(folder / "params"))
         if bundle.tokenizer is not None:
             (folder / "tokenizer.json").write_text(bundle.tokenizer.json)
             text = {"prompts": bundle.prompts, "class_names": bundle.class_names}
@@ -97,7 +100,7 @@ def load_bundle(
 
     Raises:
       ValueError: no such bundle (with the command that converts it), a damaged file,
-        a leaf whose hash differs, or outputs on the canary that differ.
+        or outputs on the canary that differ.
     """
     wrong = set(towers) - {"image", "text"}
     if wrong or not towers:
@@ -183,16 +186,41 @@ def _model(tree: dict[str, Any], spec: Spec) -> Model:
 
 
 def _hashes(tree: Any) -> dict[str, str]:
-    """A hash of shape, type and bytes of each leaf that this process can see whole."""
+    """A hash of shape, type and bytes of each leaf."""
     found = {}
     for path, leaf in flat(tree).items():
-        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
-            continue
         array = np.asarray(leaf, order="C")
         digest = hashlib.sha256(f"{array.shape} {array.dtype.name}".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
         found[path] = digest.hexdigest()[:32]
     return found
+
+
+def _file_hashes(folder: epath.Path) -> dict[str, str]:
+    """The SHA-256 of every file below the folder, by its path there."""
+    files = list(_files(folder))
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return dict(zip((_below(folder, f) for f in files), pool.map(_sha256, files)))
+
+
+def _files(folder: epath.Path) -> Iterator[epath.Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            yield path
+
+
+def _below(folder: epath.Path, path: epath.Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _sha256(path: epath.Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -220,30 +248,24 @@ def _write_params(folder: epath.Path, tree: Any) -> None:
 
 
 def _read_params(path: epath.Path, spec: Spec, towers: tuple, sharding: Any) -> Any:
-    """The tree of leaves, each with the hash that the spec names."""
+    """The tree of leaves, from files that are those that were written."""
+    # Orbax itself answers damage with errors of many types that fill a screen.
+    folder = path.resolve() / "params"
+    found = _file_hashes(folder) if folder.exists() else {}
+    missing = sorted(set(spec.files) - set(found))
+    changed = sorted(f for f in spec.files if f in found and found[f] != spec.files[f])
+    if missing or changed or not spec.files:
+        raise ValueError(
+            f"{path}: the parameters are not those that were converted; files changed: "
+            f"{', '.join(changed) or 'none'}; missing: {', '.join(missing) or 'none'}; "
+            "copy the bundle or convert the model again"
+        )
     absent = {
-        f"{t}{part}"
-        for t in {"image", "text"} - set(towers)
+        f"{tower}{part}"
+        for tower in {"image", "text"} - set(towers)
         for part in ("", "_projection")
     }
-    try:
-        tree = _restore(path.resolve() / "params", absent, sharding)
-    except Exception as error:
-        # Orbax and TensorStore raise many types, and their texts fill a screen.
-        reason = str(error).splitlines()[0][:200]
-        raise ValueError(
-            f"{path}: the parameters cannot be read ({type(error).__name__}: {reason}); "
-            "the folder is damaged or incomplete, convert the model again"
-        ) from error
-    wanted = {p: h for p, h in spec.leaves.items() if p.split("/")[1] not in absent}
-    present = _hashes(tree)
-    wrong = sorted(p for p in wanted if present.get(p, wanted[p]) != wanted[p])
-    missing = sorted(set(wanted) ^ set(flat(tree)))
-    if wrong or missing:
-        raise ValueError(
-            f"{path}: the parameters are not those that were converted; changed: "
-            f"{wrong[:5]}, missing or extra: {missing[:5]}; convert the model again"
-        )
+    tree = _restore(folder, absent, sharding)
     return {"params": {}, "stats": {}, "head": {}, **tree}
 
 

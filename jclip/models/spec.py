@@ -32,6 +32,9 @@ class Spec:
       training: facts about the training, as far as the source says.
       parity: max|a-b| / max|b| against the source at conversion, by output.
       leaves: a hash of every leaf, by its path.
+      files: the SHA-256 of every file of the parameters, by its path below them. Their
+        names are random, so they say that nothing is damaged, and not which weights
+        these are.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Spec:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     parity: Mapping[str, float] = dataclasses.field(default_factory=dict)
     leaves: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def weights(self) -> str:
