@@ -8,6 +8,7 @@ from jclip.report.tables import (
     Column,
     Table,
     comma_separated,
+    latex,
     markdown,
     screen,
     write_table,
@@ -44,6 +45,36 @@ def test_csv_holds_the_fractions_of_the_rows_exactly():
     assert lines[1]["model"] == "b|c" and lines[1]["nll"] == ""
 
 
+def test_latex_is_escaped_and_has_the_rules_of_booktabs():
+    rows = (Row("vit_b&32~100%", "x#1", "top1", 0.5, 2, 0.25, 0.75),)
+    assert latex(Table("t", "T", rows, COLUMNS[:1])).splitlines()[1:] == [
+        r"\begin{tabular}{llrr}",
+        r"\toprule",
+        r"model & dataset & n & top-1 (\%) \\",
+        r"\midrule",
+        r"vit\_b\&32\textasciitilde{}100\% & x\#1 & 2 & 50.00 {[}25.00, 75.00] \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_the_best_is_marked_among_models_on_one_data_set():
+    rows = [
+        Row(model, dataset, metric, value, 9)
+        for (dataset, metric, *values) in [
+            *(("x", "top1", 0.5, 0.7, 0.7), ("y", "top1", 0.9, 0.1, 0.2)),
+            *(("x", "nll", 2.0, 1.5, 3.0), ("z", "top1", 1.0)),
+        ]
+        for model, value in zip("abc", values)
+    ]
+    columns = COLUMNS[0], Column("nll", "NLL", "number", "lower")
+    table = Table("t", "T", tuple(rows), columns)
+    best = {(table.lines()[line][0], column) for line, column in table.best()}
+    assert best == {
+        *((("b", "x"), 0), (("c", "x"), 0), (("a", "y"), 0), (("b", "x"), 1))
+    }
+
+
 @pytest.mark.parametrize("width", [60, 200])
 def test_the_screen_cuts_no_number(width):
     console = Console(width=width, file=io.StringIO())
@@ -78,5 +109,7 @@ def test_two_rows_for_one_cell_are_an_error():
 
 def test_files_are_named_after_the_table(tmp_path):
     paths = write_table(tmp_path / "out", TABLE)
-    assert [path.name for path in paths] == ["accuracy.csv", "accuracy.md"]
+    assert [path.name for path in paths] == [
+        *("accuracy.csv", "accuracy.md", "accuracy.tex")
+    ]
     assert paths[1].read_text() == markdown(TABLE)

@@ -34,13 +34,14 @@ def read_rows(path: epath.PathLike) -> list[Row]:
     return rows
 
 
-def write_whole(path: epath.PathLike, text: str) -> None:
+def write_whole(path: epath.PathLike, content: str | bytes) -> None:
     """Writes a file under another name and renames it, so that no reader sees a part."""
     path = epath.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
-        partial.write_text(text)
+        write = partial.write_text if isinstance(content, str) else partial.write_bytes
+        write(content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,9 +1,10 @@
-"""Rows laid out for readers: on the screen, as Markdown, as CSV.
+"""Rows laid out for readers: on the screen, as Markdown, LaTeX and CSV.
 
 This is the only place with percentages. CSV is for programs: it holds what the rows
 hold, fractions at full precision, with the interval in columns of its own.
 """
 
+import collections
 import csv
 import dataclasses
 import io
@@ -18,6 +19,16 @@ from jclip.types import Row
 
 KEYS = ("model", "dataset", "metric", "method", "slice", "precision")
 
+LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    # A bracket after a line's end would be its argument.
+    "[": "{[}",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
@@ -27,11 +38,13 @@ class Column:
       key: the value of `Table.across` whose rows it shows.
       title: its heading.
       unit: "percent" for fractions, "number" for all else.
+      better: which end is the good one; "neither" where there is none.
     """
 
     key: str
     title: str
     unit: Literal["percent", "number"] = "percent"
+    better: Literal["higher", "lower", "neither"] = "higher"
 
     @property
     def heading(self) -> str:
@@ -41,10 +54,15 @@ class Column:
         """The number with its interval, or nothing where there is no row."""
         if row is None:
             return ""
-        bounds = [self._number(x) for x in (row.low, row.high) if x is not None]
-        return self._number(row.value) + (f" [{', '.join(bounds)}]" if bounds else "")
+        return f"{self.number(row.value)} {self.interval(row)}".rstrip()
 
-    def _number(self, value: float) -> str:
+    def interval(self, row: Row) -> str:
+        """The interval in brackets, or nothing where the row has none."""
+        bounds = [self.number(x) for x in (row.low, row.high) if x is not None]
+        return f"[{', '.join(bounds)}]" if bounds else ""
+
+    def number(self, value: float) -> str:
+        """A value in the column's unit."""
         return f"{100 * value:.2f}" if self.unit == "percent" else f"{value:.4g}"
 
 
@@ -90,6 +108,25 @@ class Table:
             cells[column] = row
         return list(lines.items())
 
+    def best(self) -> set[tuple[int, int]]:
+        """The cells, by line and column, with the best value of all models.
+
+        Models are compared where the other keys agree; one alone is not the best.
+        """
+        rivals = collections.defaultdict(list)
+        for number, (keys, cells) in enumerate(self.lines()):
+            same = tuple(k for f, k in zip(self.keys, keys) if f != "model")
+            for place, (column, row) in enumerate(zip(self.columns, cells)):
+                if row is not None and column.better != "neither":
+                    rivals[same, place].append((row.value, number))
+        found = set()
+        for (_, place), values in rivals.items():
+            pick = max if self.columns[place].better == "higher" else min
+            if len(values) > 1:
+                top = pick(values)[0]
+                found |= {(number, place) for value, number in values if value == top}
+        return found
+
     def texts(self) -> tuple[list[str], list[list[str]]]:
         """Headings and lines as a person reads them."""
         headings = [*self.keys, "n", *(column.heading for column in self.columns)]
@@ -122,6 +159,25 @@ def markdown(table: Table) -> str:
     return f"## {table.title}\n\n{body}"
 
 
+def latex(table: Table) -> str:
+    """The table as a LaTeX tabular with the rules of the booktabs package."""
+    headings, lines = table.texts()
+    keys = len(table.keys)
+    head, *body = [" & ".join(map(_escaped, line)) for line in (headings, *lines)]
+    return "\n".join(
+        [
+            f"% {table.title}; needs \\usepackage{{booktabs}}",
+            f"\\begin{{tabular}}{{{'l' * keys}{'r' * (len(headings) - keys)}}}",
+            "\\toprule",
+            f"{head} \\\\",
+            "\\midrule",
+            *(f"{line} \\\\" for line in body),
+            "\\bottomrule",
+            "\\end{tabular}\n",
+        ]
+    )
+
+
 def comma_separated(table: Table) -> str:
     """The table as CSV: fractions, `_low` and `_high` beside each column, n in front."""
     ends = [
@@ -141,12 +197,21 @@ def comma_separated(table: Table) -> str:
 
 
 def write_table(folder: epath.PathLike, table: Table) -> list[epath.Path]:
-    """Writes `<name>.csv` and `<name>.md` and returns their paths."""
-    files = {".csv": comma_separated(table), ".md": markdown(table)}
+    """Writes `<name>.csv`, `<name>.md` and `<name>.tex` and returns their paths."""
+    files = {
+        ".csv": comma_separated(table),
+        ".md": markdown(table),
+        ".tex": latex(table),
+    }
     paths = [epath.Path(folder) / f"{table.name}{ending}" for ending in files]
     for path, text in zip(paths, files.values()):
         write_whole(path, text)
     return paths
+
+
+def _escaped(text: str) -> str:
+    """The text with what LaTeX would read as commands made plain."""
+    return "".join(LATEX.get(letter, letter) for letter in text)
 
 
 def _counts(cells: list[Row | None]) -> str:
