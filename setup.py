@@ -15,7 +15,10 @@ setup(
     description="How far to trust a CLIP model or an ImageNet classifier, in JAX",
     license="Apache-2.0",
     packages=find_packages(include=["jclip", "jclip.*"]),
-    package_data={"jclip.data": ["resources/*.txt"]},
+    package_data={
+        "jclip.data": ["resources/*.txt"],
+        "jclip.report": ["templates/*"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.1",
@@ -47,6 +50,7 @@ setup(
             "ruff>=0.14",
             "scikit-learn>=1.5",
             "scipy>=1.13",
+            "selenium>=4.20",
             "webdataset>=0.2",
         ],
     },

@@ -1,4 +1,4 @@
-"""Evaluates models on data sets: embeds what is missing, runs studies, writes tables.
+"""Evaluates models on data sets: embeds what is missing, runs studies, writes a report.
 
     python -m experiments.evaluate --models=bundles/a,bundles/b --data_dir=/data
     python -m experiments.evaluate --models=bundles/a --catalogue=mine.toml --out=runs/x
@@ -7,12 +7,15 @@ Everything that was asked for is checked before the work starts. A launch that w
 stopped, in whatever way, goes on where it stood when it is given again with its --out.
 """
 
+from typing import Any
+
 import jax
 from absl import flags
 
 from experiments import embed, launch
 from experiments.embed import Stage, embedded
 from jclip.devices import barrier
+from jclip.studies.facts import model_facts
 from jclip.studies.study import run_studies
 from jclip.studies.subject import Subject, stored_answers
 
@@ -25,7 +28,9 @@ def main() -> None:
         problems = ()
         if jax.process_index() == 0:
             findings = run_studies(stage.plan.studies, _subjects(stage))
-            stage.record["results"] = launch.write(findings, stage.out, stage.console)
+            facts = {p.model: model_facts(p.bundle.spec) for p in stage.plan.pairs}
+            stage.record["datasets"] = _described(stage)
+            launch.write(findings, facts, stage.out, stage.console, stage.record)
             problems = findings.problems
         barrier("the results are written")
         stage.check(problems)
@@ -39,6 +44,17 @@ def _subjects(stage: Stage) -> list[Subject]:
             stage.store, embeddings, pair.recipe
         )
     return [Subject(model, by_dataset) for model, by_dataset in answers.items()]
+
+
+def _described(stage: Stage) -> dict[str, dict[str, Any]]:
+    """What the report says of each data set beside its numbers."""
+    return {
+        dataset.name: {
+            "images": len(dataset),
+            **{k: getattr(dataset.spec, k) for k in ("suite", "reference", "licence")},
+        }
+        for dataset, _ in stage.plan.by_dataset()
+    }
 
 
 if __name__ == "__main__":

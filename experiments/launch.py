@@ -20,9 +20,12 @@ from etils import epath
 from rich.console import Console
 
 from jclip.embed import Stopped
+from jclip.report.figures import write_figure
+from jclip.report.page import write_report
 from jclip.report.rows import write_rows, write_whole
 from jclip.report.tables import screen, write_table
 from jclip.studies.study import Findings
+from jclip.types import Facts
 
 DEBUG = flags.DEFINE_bool("debug", False, "Show where in the code an error arose.")
 
@@ -106,15 +109,34 @@ def out_folder(value: str | None) -> epath.Path:
     return epath.Path(value or f"runs/{datetime.datetime.now():%Y-%m-%d-%H%M%S}")
 
 
-def write(findings: Findings, out: epath.Path, console: Console) -> list[str]:
-    """Writes rows and tables, shows the tables, says where all is; names the files."""
+def write(
+    findings: Findings,
+    facts: Mapping[str, Facts],
+    out: epath.Path,
+    console: Console,
+    record: dict[str, Any],
+) -> None:
+    """Writes rows, tables, figures and the report, and shows the tables.
+
+    The names of the files are the record's "results".
+    """
     write_rows(out / "rows.jsonl", findings.rows)
-    files = ["rows.jsonl"]
+    files = [out / "rows.jsonl", out / "report.html"]
     for table in findings.tables:
-        files += [path.name for path in write_table(out, table)]
+        files += write_table(out, table)
         console.print(screen(table))
-    console.print(f"results: {out}", soft_wrap=True)
-    return files
+    for figure in findings.figures:
+        files += write_figure(out / "figures", figure, facts)
+    write_report(
+        out / "report.html",
+        findings.sections,
+        findings.rows,
+        facts=facts,
+        record={**record, "seconds": _seconds_since(record["started"])},
+        problems=findings.problems,
+    )
+    record["results"] = [path.relative_to(out).as_posix() for path in files]
+    console.print(f"results: {out}\nreport: {out / 'report.html'}", soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -164,7 +186,9 @@ def recorded(out: epath.Path) -> Iterator[dict[str, Any]]:
 def _remove_results(path: epath.Path) -> None:
     if path.exists() and jax.process_index() == 0:
         for name in json.loads(path.read_text()).get("results", ()):
-            (path.parent / epath.Path(name).name).unlink(missing_ok=True)
+            # A record from elsewhere shall not reach out of its folder.
+            if not Path(name).is_absolute() and ".." not in Path(name).parts:
+                (path.parent / name).unlink(missing_ok=True)
 
 
 def _flag_values() -> dict[str, Any]:
@@ -195,6 +219,11 @@ def _git(*arguments: str) -> str:
 
 def _now() -> str:
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def _seconds_since(moment: str) -> float:
+    now = datetime.datetime.now().astimezone()
+    return (now - datetime.datetime.fromisoformat(moment)).total_seconds()
 
 
 def _write(path: epath.Path, record: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ def main() -> None:
     out = launch.out_folder(OUT.value)
     with launch.recorded(out) as record:
         findings = run_studies(studies, subjects)
-        record["results"] = launch.write(findings, out, launch.console())
+        launch.write(findings, {}, out, launch.console(), record)
         if findings.problems:
             raise ValueError("\n".join(findings.problems))
 

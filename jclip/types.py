@@ -71,3 +71,21 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, ready for a line of JSON."""
         return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What figures and tables show of a model beside its numbers.
+
+    Attributes:
+      group: how it was trained, one of `jclip.report.style.GROUPS`; others are shown
+        as "other".
+      source: what it was trained on ("laion-2b", "wit-400m").
+      pairs: unique training examples; None where unknown.
+      fine_tuned: whether the weights were trained further on a task.
+    """
+
+    group: str = "other"
+    source: str = "other"
+    pairs: float | None = None
+    fine_tuned: bool = False

@@ -220,7 +220,8 @@ def test_rows_are_those_of_a_computation_by_hand(world, model, dataset):
 
 def test_a_launch_ends_with_tables_and_where_the_results_are(world):
     assert world.done.returncode == 0, world.done.stderr
-    assert world.done.stdout.endswith("results: out\n") and world.done.stderr == ""
+    assert world.done.stdout.endswith("results: out\nreport: out/report.html\n")
+    assert world.done.stderr == ""
     with (world.folder / "out" / "accuracy.csv").open() as file:
         values = [float(line["top1"]) for line in csv.DictReader(file)]
     assert values == [row.value for row in world.rows if row.metric == "top1"]
@@ -228,6 +229,17 @@ def test_a_launch_ends_with_tables_and_where_the_results_are(world):
         "| tiny-clip | shapes | openai80 |"
         in (world.folder / "out" / "accuracy.md").read_text()
     )
+
+
+def test_a_launch_ends_with_a_report_of_all_it_wrote(world):
+    out = world.folder / "out"
+    record = json.loads((out / "run.json").read_text())
+    written = {"report.html", "rows.jsonl", "figures/accuracy.png", "accuracy.tex"}
+    assert written < set(record["results"])
+    assert all((out / name).stat().st_size > 0 for name in record["results"])
+    page = (out / "report.html").read_text()
+    for part in ("tiny-clip", "mini", "mean per class", jax.__version__):
+        assert part in page
 
 
 def test_what_cannot_be_answered_is_said_before_the_work(world):
@@ -283,7 +295,7 @@ def test_two_processes_give_the_same_rows(world, tmp_path):
     ]
     said = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert said[0][0].endswith(f"results: {out}\n") and said[1][0] == ""
+    assert said[0][0].endswith(f"report: {out}/report.html\n") and said[1][0] == ""
     assert read_rows(out / "rows.jsonl") == world.rows
 
 

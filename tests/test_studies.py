@@ -7,6 +7,7 @@ from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
 from jclip.data.labels import LabelSpace
 from jclip.models.head import Head
+from jclip.report.sections import Summary
 from jclip.store import Embeddings, Store
 from jclip.studies.accuracy import STUDY as ACCURACY
 from jclip.studies.study import Study, load_study, run_studies, study_names
@@ -29,6 +30,7 @@ def values(rows):
 def test_a_study_is_found_by_its_file_name(name):
     study = load_study(name)
     assert study.name == name and study.question.endswith("?")
+    assert study.reading.endswith(".")
 
 
 def test_an_unknown_study_names_the_nearest():
@@ -153,5 +155,5 @@ def test_examples_that_could_not_be_read_are_no_answers(tmp_path):
 
 
 def test_a_study_wants_what_it_names():
-    study = Study("s", "Why?", ("x",), lambda subject: (), lambda rows: ())
+    study = Study("s", "Why?", "", ("x",), lambda subject: (), lambda rows: Summary())
     assert study.wants("x") and not study.wants("y") and ACCURACY.wants("y")

@@ -96,9 +96,10 @@ class Table:
         Two rows for one cell are a ValueError.
         """
         place = {column.key: i for i, column in enumerate(self.columns)}
+        fields = self.keys
         lines: dict[tuple[str, ...], list[Row | None]] = {}
         for row in self.rows:
-            key = tuple(getattr(row, field) for field in self.keys)
+            key = tuple(getattr(row, field) for field in fields)
             column = place.get(getattr(row, self.across))
             if column is None:
                 continue
@@ -114,8 +115,9 @@ class Table:
         Models are compared where the other keys agree; one alone is not the best.
         """
         rivals = collections.defaultdict(list)
+        fields = self.keys
         for number, (keys, cells) in enumerate(self.lines()):
-            same = tuple(k for f, k in zip(self.keys, keys) if f != "model")
+            same = tuple(k for f, k in zip(fields, keys) if f != "model")
             for place, (column, row) in enumerate(zip(self.columns, cells)):
                 if row is not None and column.better != "neither":
                     rivals[same, place].append((row.value, number))

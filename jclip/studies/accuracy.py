@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from jclip.metrics.accuracy import class_mean, label_rank, set_rank
 from jclip.metrics.intervals import proportion
+from jclip.report.dots import DotPlot
+from jclip.report.sections import Summary
 from jclip.report.tables import Column, Table
 from jclip.studies.study import Study
 from jclip.studies.subject import Subject
@@ -36,13 +38,27 @@ def measure(subject: Subject) -> Iterator[Row]:
             yield subject.row(dataset, "top1", proportion(rank <= 1), slice="real")
 
 
-def summarise(rows: Sequence[Row]) -> list[Table]:
-    return [Table("accuracy", "Accuracy", tuple(rows), COLUMNS)]
+def summarise(rows: Sequence[Row]) -> Summary:
+    first = tuple(row for row in rows if (row.metric, row.slice) == ("top1", ""))
+    datasets = dict.fromkeys(row.dataset for row in first)
+    across = tuple(Column(dataset, dataset) for dataset in datasets)
+    return Summary(
+        tables=(Table("accuracy", "Accuracy", tuple(rows), COLUMNS),),
+        figures=(DotPlot("accuracy", "Top-1 accuracy in percent", first, COLUMNS[0]),),
+        headline=Table("top1", "Top-1 accuracy", first, across, "dataset"),
+    )
 
 
 STUDY = Study(
     name="accuracy",
     question="How often is the right class first, and among the first five?",
+    reading=(
+        "Top-1 is the share of images whose right class comes first, top-5 among the "
+        "first five; the mean per class gives every class the same weight. Brackets and "
+        "lines are 95 % intervals: where those of two models lie apart, the difference "
+        "is more than chance. Numbers on different sets have different classes and "
+        "images, so compare models within a set."
+    ),
     datasets=None,
     measure=measure,
     summarise=summarise,

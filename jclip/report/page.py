@@ -1,0 +1,86 @@
+"""Everything a run found as one page, which opens from disk and asks for nothing else."""
+
+import datetime
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from etils import epath
+
+from jclip.report.figures import NARROW, WIDE, svg
+from jclip.report.grids import summary_grid, table_grid
+from jclip.report.rows import write_whole
+from jclip.report.sections import Section
+from jclip.types import Facts, Row
+
+SHOWN = 60  # lines of a table at first; a click shows more
+KEPT = 4000  # lines of a table in the page; the others are in its CSV alone
+
+
+def write_report(
+    path: epath.PathLike,
+    sections: Sequence[Section],
+    rows: Sequence[Row],
+    *,
+    facts: Mapping[str, Facts],
+    record: Mapping[str, Any],
+    problems: Sequence[str] = (),
+) -> None:
+    """Writes the report of a run; tables, figures and rows lie beside it.
+
+    Args:
+      path: of the file.
+      sections: one for each study.
+      rows: of all studies.
+      facts: about the models, by name; one that is missing is shown as "other".
+      record: of the run, as `run.json` has it; every entry may be missing.
+      problems: what could not be measured, one line each.
+    """
+    page = _environment().get_template("report.html")
+    html = page.render(
+        sections=sections,
+        summary=summary_grid(sections, facts),
+        table_grid=table_grid,
+        draw=functools.partial(svg, facts=facts),
+        widths={"wide": WIDE, "narrow": NARROW},
+        models=list(dict.fromkeys(row.model for row in rows)),
+        datasets=_datasets(rows, record),
+        rows=rows,
+        record=record,
+        problems=problems,
+        shown=SHOWN,
+        kept=KEPT,
+    )
+    write_whole(path, html)
+
+
+def _datasets(
+    rows: Sequence[Row], record: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """What is known of each data set that has a number."""
+    known = record.get("datasets", {})
+    return {
+        name: known.get(name, {}) for name in dict.fromkeys(r.dataset for r in rows)
+    }
+
+
+def _environment():
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jclip.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"moment": _moment, "duration": _duration}
+    return environment
+
+
+def _moment(text: str) -> str:
+    """An ISO time as a person writes it."""
+    return f"{datetime.datetime.fromisoformat(text):%-d %B %Y, %H:%M %Z}"
+
+
+def _duration(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=round(seconds)))
