@@ -135,8 +135,10 @@ def _panels(
     across = -(-len(datasets) // down)
     panel = min(WIDEST, (width - left) / across - VALUES - GAP)
     tall = (LINE if beside else TALL_LINE) * len(names)
-    below = LEGEND * -(-len(legend) // (5 if beside else 2)) + (8 if legend else 0)
     wide = left + across * (panel + VALUES + GAP)
+    longest = max((len(each.get_label()) for each in legend), default=0)
+    ncols = max(1, int(wide // (LETTER * longest + 40)))
+    below = LEGEND * -(-len(legend) // ncols) + (8 if legend else 0)
     high = down * (TITLE + tall + TICKS) + below
     drawn = Figure((wide / 72, high / 72))
     axes = drawn.subplots(
@@ -156,9 +158,7 @@ def _panels(
     for empty in axes[len(datasets) :]:
         empty.remove()
     if legend:
-        drawn.legend(
-            handles=legend, loc="lower left", ncols=5 if beside else 2, borderaxespad=0
-        )
+        drawn.legend(handles=legend, loc="lower left", ncols=ncols, borderaxespad=0)
     axes = list(axes[: len(datasets)])
     for each in axes:
         _lines(each, names, beside)

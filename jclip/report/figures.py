@@ -11,7 +11,7 @@ from jclip.report.rows import write_whole
 from jclip.report.style import GRID, INK, MUTED, RC
 from jclip.types import Facts
 
-WIDE, NARROW = 1110.0, 350.0  # pixels, in which figures are drawn for pages
+WIDE, MEDIUM, NARROW = 1110.0, 700.0, 350.0  # pixels of desktop, tablet and phone
 DOTS = 200  # an inch, in PNG
 FORMATS = {
     "png": {"dpi": DOTS},

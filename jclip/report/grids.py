@@ -55,8 +55,14 @@ class Grid:
 
 
 def table_grid(table: Table) -> Grid:
-    """A study's table for a page."""
-    return Grid(table.keys, (), table.columns, tuple(_lines(table)))
+    """A study's table for a page; how many units a line rests on is its last key."""
+    headings, texts = table.texts()
+    keys = len(table.keys) + 1
+    lines = [
+        dataclasses.replace(line, keys=tuple(text[:keys]))
+        for line, text in zip(_lines(table), texts)
+    ]
+    return Grid(tuple(headings[:keys]), (), table.columns, tuple(lines))
 
 
 def summary_grid(sections: Sequence[Section], facts: Mapping[str, Facts]) -> Grid:

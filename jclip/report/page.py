@@ -7,7 +7,7 @@ from typing import Any
 
 from etils import epath
 
-from jclip.report.figures import NARROW, WIDE, svg
+from jclip.report.figures import MEDIUM, NARROW, WIDE, svg
 from jclip.report.grids import summary_grid, table_grid
 from jclip.report.rows import write_whole
 from jclip.report.sections import Section
@@ -42,7 +42,7 @@ def write_report(
         summary=summary_grid(sections, facts),
         table_grid=table_grid,
         draw=functools.partial(svg, facts=facts),
-        widths={"wide": WIDE, "narrow": NARROW},
+        widths={"wide": WIDE, "medium": MEDIUM, "narrow": NARROW},
         models=list(dict.fromkeys(row.model for row in rows)),
         datasets=_datasets(rows, record),
         rows=rows,
