@@ -87,5 +87,5 @@ class Facts:
 
     group: str = "other"
     source: str = "other"
-    pairs: float | None = None
+    pairs: int | float | None = None
     fine_tuned: bool = False

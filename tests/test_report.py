@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from jclip.report.figures import write_figure
-from jclip.report.grids import summary_grid
+from jclip.report.grids import summary_grid, table_grid
 from jclip.report.page import KEPT, SHOWN, write_report
 from jclip.report.rows import write_rows
 from jclip.report.sections import Section, Summary
@@ -134,6 +134,27 @@ def test_without_facts_the_summary_has_no_columns_for_them():
     assert len(summary_grid([section], {"a": Facts("CLIP zero-shot")}).keys) == 3
 
 
+def test_what_all_lines_of_a_table_share_is_said_once():
+    rows = [
+        Row(model, "x", "nll", 1.0, n, method="own", slice=part)
+        for model, n, part in [("a", 2, "real"), ("a", 3, ""), ("b", 3, "")]
+    ]
+    grid = table_grid(Table("t", "T", tuple(rows), (LOSS,)))
+    assert grid.keys == ("model", "slice", "n")
+    assert grid.same == (("dataset", "x"), ("method", "own"))
+    assert grid.lines[0].keys == ("a", "real", "2")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3.4, "3 s"), (119.0, "119 s"), (133.0, "2 min 13 s")]
+)
+def test_times_are_short(seconds, text, tmp_path):
+    path = tmp_path / "report.html"
+    record = {"seconds": seconds, "started": RECORD["started"]}
+    write_report(path, [losses(["a"])], (), facts={}, record=record)
+    assert f"took {text}." in path.read_text()
+
+
 def test_two_hundred_models_on_fifteen_sets_make_a_light_page(tmp_path):
     facts = made_up_rows.facts(210)
     rows = made_up_rows.rows(facts, 15)
@@ -208,7 +229,7 @@ def test_a_person_sees_title_sections_and_what_was_run(browser, small):
     for part in (
         *("Summary", STUDY.question, "How sure is it?", "How to read this."),
         *("Lower is better.", "Calibration error", "5 models on 3 data sets"),
-        *("What was run", "jax 0.10.2", "c0ffee, with changes", "tpu: v5", "0:01:01"),
+        *("What was run", "jax 0.10.2", "c0ffee, with changes", "tpu: v5", "61 s"),
         *("50,000 images", "Deng et al., 2009", "Demonstration.", "1 of imagenet-0"),
         *("imagenet-a: not in /data", "model-004", "experiments/evaluate.py"),
     ):
@@ -274,6 +295,21 @@ def test_intervals_are_on_hover_and_shown_on_request(browser, small):
     assert browser.execute_script(after, cell) == "none"
     browser.find_element(By.CSS_SELECTOR, "#table-summary .intervals").click()
     assert browser.execute_script(after, cell)[1:-1] == cell.get_attribute("data-i")
+
+
+def test_models_without_a_number_come_last_in_either_order(browser, tmp_path):
+    facts = made_up_rows.facts(4)
+    rows = made_up_rows.rows(list(facts)[:3], 1)
+    accuracy = Section("accuracy", "?", "", summarise(rows))
+    path = tmp_path / "report.html"
+    sections = [accuracy, losses(facts)]
+    write_report(path, sections, rows, facts=facts, record={})
+    show(browser, path)
+    table = browser.find_element(By.TAG_NAME, "table")
+    for _ in range(2):
+        table.find_element(By.CSS_SELECTOR, "th.number button").click()
+        found = column(table, 4)
+        assert "" not in found[:3] and found[3] == ""
 
 
 def test_long_tables_show_more_on_request_and_are_searched_as_a_whole(

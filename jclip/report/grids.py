@@ -46,23 +46,33 @@ class Grid:
       groups: headings over several columns, with how many.
       columns: of numbers.
       lines: from top to bottom.
+      same: keys that all lines share, which are said once.
     """
 
     keys: tuple[str, ...]
     groups: tuple[tuple[str, int], ...]
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
+    same: tuple[tuple[str, str], ...] = ()
 
 
 def table_grid(table: Table) -> Grid:
     """A study's table for a page; how many units a line rests on is its last key."""
-    headings, texts = table.texts()
-    keys = len(table.keys) + 1
-    lines = [
-        dataclasses.replace(line, keys=tuple(text[:keys]))
+    names = (*table.keys, "n")
+    _, texts = table.texts()
+    by_name = dict(zip(names, zip(*texts)))
+    same = {
+        name: values[0]
+        for name, values in by_name.items()
+        if name not in ("model", "n") and len(set(values)) == 1
+    }
+    kept = [names.index(name) for name in names if name not in same]
+    lines = tuple(
+        dataclasses.replace(line, keys=tuple(text[i] for i in kept))
         for line, text in zip(_lines(table), texts)
-    ]
-    return Grid(tuple(headings[:keys]), (), table.columns, tuple(lines))
+    )
+    keys = tuple(names[i] for i in kept)
+    return Grid(keys, (), table.columns, lines, tuple(same.items()))
 
 
 def summary_grid(sections: Sequence[Section], facts: Mapping[str, Facts]) -> Grid:

@@ -2,10 +2,12 @@
 
 import datetime
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etils import epath
+from markupsafe import Markup, escape
 
 from jclip.report.figures import MEDIUM, NARROW, WIDE, svg
 from jclip.report.grids import summary_grid, table_grid
@@ -73,7 +75,9 @@ def _environment():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": _moment, "duration": _duration}
+    environment.filters |= {
+        **{"moment": _moment, "duration": _duration, "breakable": _breakable},
+    }
     return environment
 
 
@@ -83,4 +87,14 @@ def _moment(text: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return str(datetime.timedelta(seconds=round(seconds)))
+    """A time in the two units that matter."""
+    minutes, left = divmod(round(seconds), 60)
+    if minutes < 2:
+        return f"{60 * minutes + left} s"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min {left} s"
+
+
+def _breakable(name: str) -> Markup:
+    """The name, which may go on in the next line after a dot or an underscore."""
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(name))))

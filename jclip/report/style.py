@@ -103,7 +103,7 @@ def look(facts: Facts) -> Look:
     return Look(group, GROUPS[group], family, marker, area, not facts.fine_tuned)
 
 
-def _area(pairs: float | None) -> float:
+def _area(pairs: int | float | None) -> float:
     if pairs is None:
         return MIDDLE
     return next(area for most, area in AREAS if pairs <= most)
