@@ -63,13 +63,17 @@ def test_a_run_is_recorded_from_its_start_to_its_end(tmp_path):
 
 
 def test_a_failed_run_is_recorded_and_has_no_results_of_an_earlier_one(tmp_path):
-    for name in ("rows.jsonl", "mine.csv"):
-        (tmp_path / name).write_text("")
-    (tmp_path / "run.json").write_text(json.dumps({"results": ["rows.jsonl"]}))
-    with pytest.raises(OSError), launch.recorded(epath.Path(tmp_path)):
+    out, outside = tmp_path / "out", tmp_path / "outside"
+    results = ["rows.jsonl", "figures/x.png", "../outside", str(outside)]
+    (out / "figures").mkdir(parents=True)
+    for name in ("mine.csv", *results):
+        (out / name).write_text("")
+    (out / "run.json").write_text(json.dumps({"results": results}))
+    with pytest.raises(OSError), launch.recorded(epath.Path(out)):
         raise OSError("no space")
-    assert record(tmp_path)["outcome"] == "OSError: no space"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.csv", "run.json"]
+    assert record(out)["outcome"] == "OSError: no space"
+    left = sorted(path.name for path in out.rglob("*") if path.is_file())
+    assert left == ["mine.csv", "run.json"] and outside.exists()
 
 
 def test_progress_in_a_file_is_a_line_now_and_then(monkeypatch):
