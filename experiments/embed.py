@@ -27,6 +27,7 @@ from jclip.devices import barrier, start_distributed
 from jclip.embed import embed
 from jclip.models.bundle import load_bundle
 from jclip.store import Embeddings, Store, digest
+from jclip.studies.facts import model_facts, write_facts
 from jclip.studies.heads import Wording, make_head
 
 MODELS = flags.DEFINE_list("models", [], "Names or folders of bundles.")
@@ -125,6 +126,7 @@ def embedded() -> Iterator[Stage]:
     _keep_compiled(request.store)
     with launch.recorded(out) as record:
         record["left_out"] = plan.left_out
+        _keep_facts(plan, request.store)
         _make_heads(plan, request)
         found = _embed(plan, request, console)
         record["unreadable"] = _unreadable(found)
@@ -149,6 +151,12 @@ def _request(out: epath.Path) -> Request:
 def _keep_compiled(store: Store) -> None:
     """Compiled programs are kept beside the features, for the next launch."""
     jax.config.update("jax_compilation_cache_dir", str(store.root / ".compiled"))
+
+
+def _keep_facts(plan: Plan, store: Store) -> None:
+    """Studies from the store alone shall show the models as this launch does."""
+    for pair in plan.pairs if jax.process_index() == 0 else ():
+        write_facts(store, pair.model, model_facts(pair.bundle.spec))
 
 
 def _make_heads(plan: Plan, request: Request) -> None:

@@ -15,7 +15,7 @@ from absl import flags
 from experiments import embed, launch
 from experiments.embed import Stage, embedded
 from jclip.devices import barrier
-from jclip.studies.facts import model_facts
+from jclip.studies.facts import read_facts
 from jclip.studies.study import run_studies
 from jclip.studies.subject import Subject, stored_answers
 
@@ -28,7 +28,7 @@ def main() -> None:
         problems = ()
         if jax.process_index() == 0:
             findings = run_studies(stage.plan.studies, _subjects(stage))
-            facts = {p.model: model_facts(p.bundle.spec) for p in stage.plan.pairs}
+            facts = {m: read_facts(stage.store, m) for m in stage.plan.models}
             stage.record["datasets"] = _described(stage)
             launch.write(findings, facts, stage.out, stage.console, stage.record)
             problems = findings.problems

@@ -8,6 +8,7 @@ from absl import flags
 from experiments import launch
 from jclip.lookup import lookup
 from jclip.store import Store
+from jclip.studies.facts import read_facts
 from jclip.studies.study import load_study, run_studies
 from jclip.studies.subject import Answers, Subject, stored_answers, stored_recipe
 
@@ -37,7 +38,8 @@ def main() -> None:
     out = launch.out_folder(OUT.value)
     with launch.recorded(out) as record:
         findings = run_studies(studies, subjects)
-        launch.write(findings, {}, out, launch.console(), record)
+        facts = {model: read_facts(store, model) for model in models}
+        launch.write(findings, facts, out, launch.console(), record)
         if findings.problems:
             raise ValueError("\n".join(findings.problems))
 

@@ -1,8 +1,9 @@
-"""What reports show of a model, from its bundle."""
+"""What reports show of a model, from its bundle to the store."""
 
 import dataclasses
 
-from jclip.studies.facts import model_facts
+from jclip.store import Store
+from jclip.studies.facts import model_facts, read_facts, write_facts
 from jclip.types import Facts
 from tests import toy
 
@@ -21,3 +22,10 @@ def test_facts_are_those_that_the_bundle_states():
 
 def test_what_a_bundle_does_not_state_is_not_guessed():
     assert model_facts(toy.bundle().spec) == Facts("other", "other", None, False)
+
+
+def test_the_store_keeps_facts_and_knows_none_of_other_models(tmp_path):
+    store, facts = Store(tmp_path), Facts("Lp-adversarial", "in1k")
+    write_facts(store, "org/model", facts)
+    assert read_facts(store, "org/model") == facts and read_facts(store, "x") == Facts()
+    assert store.models() == ()

@@ -5,6 +5,8 @@ and labels carry the difference in grey. https://jfly.uni-koeln.de/color/
 """
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 from jclip.types import Facts
 
@@ -101,6 +103,25 @@ def look(facts: Facts) -> Look:
     else:
         (family, marker), area = NOT_CLIP, SMALL
     return Look(group, GROUPS[group], family, marker, area, not facts.fine_tuned)
+
+
+def legend(looks: Iterable[Look]) -> list[Any]:
+    """matplotlib's handles for what colours and markers mean, where there are several."""
+    from matplotlib.lines import Line2D
+
+    looks = list(looks)
+    groups = {each.group: each.colour for each in looks}
+    families = {each.family: each.marker for each in looks if each.group in CLIP}
+    points = [(name, "o", colour, colour) for name, colour in groups.items()]
+    points = points if len(points) > 1 else []
+    if len(families) > 1:
+        points += [(name, marker, MUTED, MUTED) for name, marker in families.items()]
+    if {each.filled for each in looks} == {True, False}:
+        points.append(("open: fine-tuned", "o", MUTED, "white"))
+    return [
+        Line2D([], [], ls="", marker=m, color=c, markerfacecolor=f, label=name)
+        for name, m, c, f in points
+    ]
 
 
 def _area(pairs: int | float | None) -> float:
