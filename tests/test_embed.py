@@ -122,6 +122,8 @@ def test_a_run_told_to_stop_ends_at_a_shard_and_goes_on_there(bundle, data, tmp_
     with pytest.raises(ValueError, match="has not finished"):
         store.read("tiny", "toy")
     assert len(store.read("tiny", "toy", 32).features) == 32
+    with pytest.raises(ValueError, match="from 32 to 33 are missing"):
+        store.read("tiny", "toy", 33)
     done = []
     again = features(bundle, data, store=store, progress=lambda *a: done.append(a))
     assert done[-1] == ("tiny", 18, 18)

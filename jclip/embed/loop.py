@@ -50,8 +50,8 @@ def embed(
     """Features of the images, by the models' names; what the store has is not made again.
 
     Images that cannot be read end nothing: see `Embeddings.unreadable` and `valid`.
-    With several processes (`jclip.devices.start_distributed`) each embeds a part of the
-    shards, and all return the whole.
+    With a store and several processes (`jclip.devices.start_distributed`) each embeds a
+    part of the shards, and all return the whole.
 
     Args:
       bundles: names or paths, which are loaded one at a time, or loaded bundles.

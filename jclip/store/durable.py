@@ -13,6 +13,7 @@ import numpy as np
 from etils import epath
 
 PARTIAL = ".partial"
+PLAIN = "plain.json"
 
 
 def write_whole(path: epath.Path, data: bytes) -> None:
@@ -63,20 +64,23 @@ def read_json(path: epath.Path) -> dict[str, Any]:
     return plain
 
 
-def read_npz(path: epath.Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file that jclip wrote, "plain" among them.
+def write_npz(path: epath.Path, plain: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Puts plain data and arrays into one file, whole."""
+    # As JSON, since a NumPy array of strings is as wide as its longest.
+    text = np.frombuffer(json.dumps(plain).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **{PLAIN: text}, **arrays)
+    write_whole(path, buffer.getvalue())
 
-    Raises:
-      ValueError: it is damaged.
-    """
+
+def read_npz(path: epath.Path) -> tuple[Any, dict[str, np.ndarray]]:
+    """What `write_npz` was given; a ValueError names a damaged file."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        return json.loads(arrays.pop(PLAIN).tobytes()), arrays
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it") from error
-    if "plain" not in arrays:
-        raise ValueError(f"{path} is not a file that jclip wrote; delete it")
-    return arrays
 
 
 def remove_partial(folder: epath.Path) -> None:

@@ -5,8 +5,6 @@ elsewhere. One file, `examples.npz`, holds those of the longest run so far.
 """
 
 import dataclasses
-import io
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +12,7 @@ import numpy as np
 from etils import epath
 
 from jclip.data.labels import LabelSpace
-from jclip.store.durable import read_npz, write_whole
-
-COLUMN = "column."
+from jclip.store.durable import read_npz, write_npz
 
 
 def write_examples(
@@ -36,22 +32,15 @@ def write_examples(
         _check_order(folder, stored, names)
         if len(stored) > len(names):
             return
-    # JSON, as a NumPy array of strings is as wide as its longest.
     plain = {"names": list(names), "labels": dataclasses.asdict(labels)}
-    plain = np.frombuffer(json.dumps(plain).encode(), np.uint8)
-    buffer = io.BytesIO()
-    arrays = {COLUMN + name: column for name, column in columns.items()}
-    np.savez(buffer, plain=plain, **arrays)
-    write_whole(path, buffer.getvalue())
+    write_npz(path, plain, columns)
 
 
 def read_examples(
     folder: epath.Path,
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray], LabelSpace]:
     """Names, columns and label space, as they were written."""
-    arrays = read_npz(folder / "examples.npz")
-    plain = json.loads(arrays.pop("plain").tobytes())
-    columns = {key.removeprefix(COLUMN): arrays[key] for key in arrays}
+    plain, columns = read_npz(folder / "examples.npz")
     return tuple(plain["names"]), columns, _label_space(plain["labels"])
 
 

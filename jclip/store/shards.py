@@ -146,6 +146,16 @@ class Shards:
         update = {"n": n, "unreadable": self.unreadable(n)}
         write_json(self.folder / "manifest.json", {**manifest, **update})
 
+    def require(self, n: int) -> None:
+        """Nothing, or a ValueError if any of the first `n` examples is missing."""
+        if missing := self.missing(n):
+            there = sum(r.stop - r.start for r in self.records())
+            raise ValueError(
+                f"{self.folder} has {there} examples; of the first {n} those from "
+                f"{missing[0].start} to {missing[0].stop} are missing: embed the data "
+                "set again (what is there is kept), or ask for fewer"
+            )
+
     def read(self, n: int, *, check: bool = True) -> Float[np.ndarray, "n d"]:
         """Features of the first `n` examples in float32; NaN where unreadable.
 
@@ -158,13 +168,7 @@ class Shards:
         Raises:
           ValueError: examples are missing, or a file is damaged.
         """
-        if missing := self.missing(n):
-            there = sum(r.stop - r.start for r in self.records())
-            raise ValueError(
-                f"{self.folder} has {there} examples; of the first {n} those from "
-                f"{missing[0].start} to {missing[0].stop} are missing: embed the data "
-                "set again (what is there is kept), or ask for fewer"
-            )
+        self.require(n)
         parts, at = [], 0
         for record in self.records():
             if record.start < n and record.stop > at:

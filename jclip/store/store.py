@@ -9,7 +9,6 @@ Studies read here; they need neither the bundles nor the images.
 import dataclasses
 import functools
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,11 +22,12 @@ from jclip.arrays import Array, Bool, Float
 from jclip.data.labels import LabelSpace
 from jclip.lookup import unknown
 from jclip.models.head import Head
-from jclip.store.durable import read_npz, write_whole
+from jclip.store.durable import read_npz, write_npz
 from jclip.store.examples import read_examples
 from jclip.store.shards import Shards
 
 HEADS = "heads"
+PROJECTION = "projection."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +113,7 @@ class Store:
                 f"the run that embeds {dataset} with {model} has not finished: start it "
                 "again to go on, or say how many of its examples to read"
             )
+        shards.require(n)
         names, columns, labels = read_examples(shards.folder)
         names, unreadable = names[:n], shards.unreadable(n)
         return Embeddings(
@@ -141,17 +142,15 @@ class Store:
           head: the head.
           projection: "kernel" and "bias", where the features are kept unprojected.
         """
-        arrays = {name: getattr(head, name) for name in ("weight", "bias", "scale")}
-        for name, array in (projection or {}).items():
-            arrays[f"projection.{name}"] = array
+        leaves = {name: getattr(head, name) for name in ("weight", "bias", "scale")}
+        for name, leaf in (projection or {}).items():
+            leaves[PROJECTION + name] = leaf
+        arrays = {name: np.asarray(leaf) for name, leaf in leaves.items()}
         static = {
             name: getattr(head, name)
             for name in ("classes", "normalise", "groups", "how")
         }
-        plain = json.dumps({"recipe": recipe, "head": static}).encode()
-        buffer = io.BytesIO()
-        np.savez(buffer, plain=np.frombuffer(plain, np.uint8), **arrays)
-        write_whole(self._head(model, recipe), buffer.getvalue())
+        write_npz(self._head(model, recipe), {"recipe": recipe, "head": static}, arrays)
 
     def read_head(
         self, model: str, recipe: Mapping[str, Any]
@@ -163,25 +162,23 @@ class Store:
         path = self._head(model, recipe)
         if not path.exists():
             return None
-        arrays = read_npz(path)
-        static = json.loads(arrays.pop("plain").tobytes())["head"]
+        plain, arrays = read_npz(path)
+        static = plain["head"]
         arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
         leaves = {name: arrays[name] for name in ("weight", "bias", "scale")}
         groups = static["groups"] and tuple(static["groups"])
         static |= {"classes": tuple(static["classes"]), "groups": groups}
-        start = "projection."
         projection = {
-            name.removeprefix(start): array
+            name.removeprefix(PROJECTION): array
             for name, array in arrays.items()
-            if name.startswith(start)
+            if name.startswith(PROJECTION)
         }
         return Head(**leaves, **static), projection
 
     def recipes(self, model: str) -> list[dict[str, Any]]:
         """What each of the heads that are kept for this model was made from."""
         paths = sorted((self._folder(model) / HEADS).glob("*.npz"))
-        plain = [read_npz(path)["plain"].tobytes() for path in paths]
-        return [json.loads(text)["recipe"] for text in plain]
+        return [read_npz(path)[0]["recipe"] for path in paths]
 
     def _folder(self, model: str) -> epath.Path:
         return self.root / _file_name(model)
