@@ -339,6 +339,8 @@ def test_no_width_cuts_the_page_and_text_stands_out(browser, small, width, schem
         text = browser.execute_script(script, selector)
         page = browser.find_element(By.TAG_NAME, "body")
         assert contrast(text, page.value_of_css_property("background-color")) > 4.5
+    name = browser.find_element(By.CSS_SELECTOR, "th[scope=row]")
+    assert (name.size["height"] < 40) == (width > 760)
     figures = browser.find_elements(By.CSS_SELECTOR, "figure svg")
     (shown,) = [figure for figure in figures if figure.is_displayed()]
     letters = shown.find_elements(By.TAG_NAME, "text")

@@ -79,19 +79,16 @@ def _style(figure: Figure):
 
 
 def _for_page(text: str, prefix: str) -> str:
-    text = text[text.index("<svg") :]
-    text = re.sub(
-        r"<metadata>.*?</metadata>\s*|<defs>\s*<style.*?</defs>\s*",
-        "",
-        text,
-        flags=re.DOTALL,
-    )
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", text)
-    width = re.search(r'<svg [^>]*?width="([\d.]+)pt"', text, re.DOTALL)[1]
-    text = re.sub(
-        r'(<svg [^>]*?)height="[\d.]+pt"', r"\1", text, count=1, flags=re.DOTALL
-    )
-    text = text.replace(f'width="{width}pt"', f'width="{width}"', 1)
+    """A whole file's content as an element among others."""
+    head, body = re.search(r"<svg (.*?)>(.*)", text, re.DOTALL).groups()
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', head)
+    # Its style sheet would be that of the page.
+    body = re.sub("<(metadata|style).*?</\\1>", "", body, flags=re.DOTALL)
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", body)
     for colour, name in FROM_PAGE.items():
-        text = text.replace(colour.lower(), f"var(--{name})")
-    return re.sub(r"\n\s*", "\n", text)
+        body = body.replace(colour.lower(), f"var(--{name})")
+    body = re.sub(r"\n\s*", "\n", body)
+    space = (
+        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    )
+    return f'<svg {box[0]} width="{box[1]}" {space}>{body}'
