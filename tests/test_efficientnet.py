@@ -186,8 +186,16 @@ def test_names_of_timm_stay():
     assert timm_names(state, shape).keys() == state.keys()
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
-@pytest.mark.parametrize("name", ["inverted", "experts", "global-context", "evo-norm"])
+@pytest.mark.parametrize(
+    "name, dtype",
+    [
+        ("inverted", jnp.bfloat16),
+        ("inverted", jnp.float16),
+        ("experts", jnp.bfloat16),
+        ("global-context", jnp.bfloat16),
+        ("evo-norm", jnp.float16),
+    ],
+)
 def test_half_precision_stays_half_inside_and_is_near(name, dtype):
     model = tiny.port(tiny.network(name), SIZE)
     half = model.cast(dtype)
@@ -213,6 +221,16 @@ def test_shifted_sums_are_the_depthwise_convolution(side, stride, mode):
     np.testing.assert_allclose(
         ours, convolution.grouped(x, kernel, **options), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "platform, convolutions", [("cpu", 0), ("cuda", 1), ("tpu", 1)]
+)
+def test_only_cpus_get_shifted_sums(platform, convolutions):
+    x, kernel = jnp.zeros((1, 8, 8, 4)), jnp.zeros((3, 3, 1, 4))
+    traced = jax.jit(lambda x, k: convolution.convolve(x, k, 1, ((1, 1), (1, 1))))
+    lowered = traced.trace(x, kernel).lower(lowering_platforms=(platform,))
+    assert lowered.as_text().count("stablehlo.convolution") == convolutions
 
 
 @pytest.mark.parametrize("size", [7, 8, 9, 224])
