@@ -19,10 +19,11 @@ from absl import app, flags, logging
 from etils import epath
 from rich.console import Console
 
+from jclip.durable import write_whole
 from jclip.embed import Stopped
 from jclip.report.figures import write_figure
 from jclip.report.page import write_report
-from jclip.report.rows import write_rows, write_whole
+from jclip.report.rows import write_rows
 from jclip.report.tables import screen, write_table
 from jclip.studies.study import Findings
 from jclip.types import Facts

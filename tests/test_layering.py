@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 # A module may import what stands in a higher line, and itself.
 LAYERS = (
-    {"jclip.arrays", "jclip.lookup", "jclip.types", "jclip.devices"},
+    {"jclip.arrays", "jclip.durable", "jclip.lookup", "jclip.types", "jclip.devices"},
     {"jclip.models", "jclip.data", "jclip.perturb", "jclip.metrics", "jclip.report"},
     {"jclip.store"},
     {"jclip.embed"},

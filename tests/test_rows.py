@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from jclip.report.rows import read_rows, write_rows, write_whole
+from jclip.durable import write_whole
+from jclip.report.rows import read_rows, write_rows
 from jclip.types import Row
 
 ROWS = [

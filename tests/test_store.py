@@ -9,9 +9,9 @@ import pytest
 from etils import epath
 
 from jclip.data.labels import LabelSpace
+from jclip.durable import remove_partial, sole_writer, write_whole
 from jclip.models.head import Head
 from jclip.store import Store, digest, shards
-from jclip.store.durable import remove_partial, sole_writer, write_whole
 from jclip.store.examples import read_examples, write_examples
 from jclip.store.shards import Shards, gaps
 

@@ -15,10 +15,10 @@ from jax.sharding import Mesh
 
 from jclip.data.dataset import Dataset
 from jclip.devices import barrier, replicated
+from jclip.durable import is_local, sole_writer
 from jclip.models.bundle import Bundle, find_bundle, load_bundle
 from jclip.models.model import Model
 from jclip.models.spec import Spec, read_spec
-from jclip.store.durable import is_local, sole_writer
 from jclip.store.examples import write_examples
 from jclip.store.shards import InMemory, Shards
 from jclip.store.store import Embeddings, Store

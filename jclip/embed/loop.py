@@ -16,12 +16,12 @@ from jax.sharding import Mesh
 
 from jclip.data.dataset import Batch, Dataset
 from jclip.devices import barrier, data_mesh
+from jclip.durable import is_local
 from jclip.embed.decoded import DISK, MEMORY, Decoded
 from jclip.embed.encode import cells, encode, in_shards
 from jclip.embed.jobs import Job, finish, new_job, prepare, result
 from jclip.lookup import unknown
 from jclip.models.bundle import Bundle
-from jclip.store.durable import is_local
 from jclip.store.shards import gaps
 from jclip.store.store import Embeddings, Store
 

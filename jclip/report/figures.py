@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from etils import epath
 
-from jclip.report.rows import write_whole
+from jclip.durable import write_whole
 from jclip.report.style import GRID, INK, MUTED, RC
 from jclip.types import Facts
 

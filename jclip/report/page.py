@@ -9,9 +9,9 @@ from typing import Any
 from etils import epath
 from markupsafe import Markup, escape
 
+from jclip.durable import write_whole
 from jclip.report.figures import MEDIUM, NARROW, WIDE, svg
 from jclip.report.grids import summary_grid, table_grid
-from jclip.report.rows import write_whole
 from jclip.report.sections import Section
 from jclip.types import Facts, Row
 

@@ -1,12 +1,12 @@
-"""Rows as lines of JSON, and files that are whole or not there."""
+"""Rows as lines of JSON."""
 
 import json
 import math
-import os
 from collections.abc import Iterable
 
 from etils import epath
 
+from jclip.durable import write_whole
 from jclip.types import Row
 
 
@@ -32,16 +32,3 @@ def read_rows(path: epath.PathLike) -> list[Row]:
         except (TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path}, line {number} is not a row: {error}") from error
     return rows
-
-
-def write_whole(path: epath.PathLike, content: str | bytes) -> None:
-    """Writes a file under another name and renames it, so that no reader sees a part."""
-    path = epath.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{path.name}.{os.getpid()}.partial"
-    try:
-        write = partial.write_text if isinstance(content, str) else partial.write_bytes
-        write(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import rich.table
 from etils import epath
 from rich.text import Text
 
-from jclip.report.rows import write_whole
+from jclip.durable import write_whole
 from jclip.types import Row
 
 KEYS = ("model", "dataset", "metric", "method", "slice", "precision")

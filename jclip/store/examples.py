@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 
 from jclip.data.labels import LabelSpace
-from jclip.store.durable import read_npz, write_npz
+from jclip.durable import read_npz, write_npz
 
 
 def write_examples(

@@ -22,7 +22,7 @@ import numpy as np
 from etils import epath
 
 from jclip.arrays import Float
-from jclip.store.durable import (
+from jclip.durable import (
     is_local,
     read_json,
     remove_partial,

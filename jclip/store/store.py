@@ -20,9 +20,9 @@ from etils import epath
 
 from jclip.arrays import Array, Bool, Float
 from jclip.data.labels import LabelSpace
+from jclip.durable import read_npz, write_npz
 from jclip.lookup import unknown
 from jclip.models.head import Head
-from jclip.store.durable import read_npz, write_npz
 from jclip.store.examples import read_examples
 from jclip.store.shards import Shards
 

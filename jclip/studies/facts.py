@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from etils import epath
 
+from jclip.durable import write_whole
 from jclip.models.spec import Spec
-from jclip.report.rows import write_whole
 from jclip.report.style import OTHER
 from jclip.store import Store
 from jclip.types import Facts

@@ -16,8 +16,10 @@ PARTIAL = ".partial"
 PLAIN = "plain.json"
 
 
-def write_whole(path: epath.Path, data: bytes) -> None:
+def write_whole(path: epath.PathLike, data: bytes | str) -> None:
     """Puts `data` at `path`: a crash at any moment leaves the old file or the new one.
+
+    Text is written as UTF-8.
 
     On a local file system the bytes go to a temporary name in the same folder, reach
     the disk, and take their name by a rename. An object store shows an object only once
@@ -26,6 +28,8 @@ def write_whole(path: epath.Path, data: bytes) -> None:
     Raises:
       OSError: nothing was written; a full disk is said in plain words.
     """
+    path = epath.Path(path)
+    data = data.encode() if isinstance(data, str) else data
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_local(path):
@@ -50,7 +54,7 @@ def no_space(path: epath.Path, size: int) -> str:
 def write_json(path: epath.Path, plain: Mapping[str, Any]) -> None:
     """Puts plain data at `path`, whole, the same bytes for the same data."""
     text = json.dumps(plain, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    write_whole(path, text.encode())
+    write_whole(path, text)
 
 
 def read_json(path: epath.Path) -> dict[str, Any]:
