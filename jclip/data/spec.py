@@ -40,6 +40,8 @@ class DatasetSpec:
       how_to_get: where to download it and what to put where.
       columns: further columns, such as ReaL labels.
       border: pixels to cut from every side before resizing.
+      labelled: whether its images have labels. In a set without, of images that belong
+        to no class, all are -1, and `labels` says which classes they are tested for.
       version: raised when the set or its labels change.
     """
 
@@ -53,6 +55,7 @@ class DatasetSpec:
     how_to_get: str
     columns: tuple[Column, ...] = ()
     border: int = 0
+    labelled: bool = True
     version: int = 1
 
     def __post_init__(self):
@@ -90,7 +93,7 @@ def read_table(
     """
     examples = spec.source.open(root, spec.labels)
     problems = _problems(spec, examples)
-    columns = {"label": examples.labels}
+    columns = {"label": examples.labels, **examples.columns}
     for column in spec.columns:
         try:
             values = column.load(root, examples.names, spec.labels)
@@ -110,11 +113,13 @@ def _problems(spec: DatasetSpec, examples: Examples) -> list[str]:
         problems.append(f"{found} images found, {spec.size} expected")
     if found == 0:
         problems.append("there are no images")
-    outside = np.flatnonzero((examples.labels < 0) | (examples.labels >= classes))
+    known = range(classes) if spec.labelled else range(-1, 0)
+    outside = np.flatnonzero(~np.isin(examples.labels, known))
     if outside.size:
         values = sorted(set(examples.labels[outside].tolist()))
         where = few(examples.names[i] for i in outside)
-        problems.append(f"labels outside 0..{classes - 1}: {few(values)} ({where})")
+        expected = f"outside 0..{classes - 1}" if spec.labelled else "other than -1"
+        problems.append(f"labels {expected}: {few(values)} ({where})")
     if repeated := found - len(set(examples.names)):
         problems.append(f"{repeated} names occur more than once")
     return problems

@@ -1,7 +1,7 @@
 """What every kind of source yields, and what a source is."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -24,11 +24,13 @@ class Examples:
       names: n distinct names that do not depend on where the data lie.
       labels: (n,), in the label space of the set.
       read: from an index to the bytes of an image file, or to its (h, w, 3) pixels.
+      columns: what else the source knows of each; arrays along the examples, by name.
     """
 
     names: tuple[str, ...]
     labels: Int[np.ndarray, " n"]
     read: Callable[[int], bytes | UInt8[np.ndarray, "h w 3"]]
+    columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 @runtime_checkable
