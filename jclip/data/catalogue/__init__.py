@@ -1,7 +1,8 @@
 """The evaluation sets that jclip knows: one entry each."""
 
 from jclip.data.catalogue.natural import NATURAL, NATURAL_TFDS
+from jclip.data.catalogue.world import WORLD
 from jclip.data.spec import DatasetSpec
 from jclip.lookup import by_name
 
-CATALOGUE: dict[str, DatasetSpec] = by_name((*NATURAL, *NATURAL_TFDS))
+CATALOGUE: dict[str, DatasetSpec] = by_name((*NATURAL, *NATURAL_TFDS, *WORLD))
