@@ -12,6 +12,7 @@ from etils import epath
 
 from experiments.launch import Problems
 from jclip.data.catalogue import CATALOGUE
+from jclip.data.catalogue.world import SUITE as WORLD
 from jclip.data.dataset import Dataset, load_dataset
 from jclip.data.spec import DatasetSpec
 from jclip.data.user_catalogue import read_catalogue
@@ -160,7 +161,9 @@ def _choose(
         problems.twice("data set", request.datasets)
         find = functools.partial(_named, {**CATALOGUE, **own}, request, studies)
         return problems.gather(find, request.datasets), []
-    wanted = [s for s in CATALOGUE.values() if any(x.wants(s.name) for x in studies)]
+    # The demonstration world says nothing of real images: it is read when asked for.
+    real = [spec for spec in CATALOGUE.values() if spec.suite != WORLD]
+    wanted = [spec for spec in real if any(_reads(x, spec) for x in studies)]
     if request.data_dir is None:
         return [*own.values()], ["jclip's data sets: no --data_dir is given"]
     root = epath.Path(request.data_dir)
@@ -178,11 +181,16 @@ def _named(
 ) -> DatasetSpec:
     """The set of this name, if it can be read and a study reads it."""
     spec = lookup(known, name, "data set")
-    if name in CATALOGUE and request.data_dir is None:
+    if name in CATALOGUE and spec.suite != WORLD and request.data_dir is None:
         raise ValueError(f"{name}: give --data_dir, the folder in which it lies")
-    if not any(study.wants(name) for study in studies):
+    if not any(_reads(study, spec) for study in studies):
         raise ValueError(f"{name}: none of the studies reads it")
     return spec
+
+
+def _reads(study: Study, spec: DatasetSpec) -> bool:
+    """Whether the study reads the set; one that reads all sets needs labels."""
+    return study.wants(spec.name) and (spec.labelled or study.datasets is not None)
 
 
 def _dataset(request: Request, spec: DatasetSpec) -> Dataset:
