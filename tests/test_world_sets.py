@@ -48,7 +48,7 @@ def scenes(name: str) -> list[Scene]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_are_those_of_the_scenes(name):
-    spec = dataclasses.replace(CATALOGUE[name], source=World(name, 24), size=24)
+    spec = dataclasses.replace(CATALOGUE[name], source=World(name, 42), size=42)
     dataset = load_dataset(spec, root="nowhere", preprocess=Preprocess(64, 64))
     (batch,) = dataset.batches(0, 5, 8)
     assert not batch.unreadable
@@ -91,13 +91,18 @@ def test_a_part_of_a_set_is_its_beginning():
     few, many = (World("world-train", n).open(HERE, LABELS) for n in (10, 50))
     assert few.names == many.names[:10]
     np.testing.assert_array_equal(few.read(7), many.read(7))
+    images, scenes = World("world-train").batch(5, 9)
+    np.testing.assert_array_equal(images[2], few.read(7))
+    assert [SHAPES.index(s.main.shape) for s in scenes] == few.labels[5:9].tolist()
 
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="did you mean 'world-test'"):
         World("world-tset")
-    with pytest.raises(ValueError, match="2000 images of world-test; it has 1 to 1280"):
+    with pytest.raises(ValueError, match=r"2000 images of world-test; .* most 1280"):
         World("world-test", 2000)
+    with pytest.raises(ValueError, match=r"30 images of world-video.*multiple of 21"):
+        World("world-video", 30)
     imagenet = CATALOGUE["imagenet-1k"].labels
     with pytest.raises(ValueError, match="not those of 'imagenet-1k'"):
         World("world-test").open(HERE, imagenet)

@@ -10,6 +10,7 @@ from jclip.data.world.sets import OBJECTNET_GROUPS, R_CLASSES, SETS
 from jclip.data.world.source import World
 
 SUITE = "world"
+VERSION = 1  # raised when the renderer or a recipe changes: see the digest of its tests
 LABELS = LabelSpace("world", SHAPES)
 
 
@@ -63,6 +64,7 @@ def _spec(name: str) -> DatasetSpec:
         licence="Apache-2.0, as jclip",
         how_to_get="There is nothing to get: jclip renders it when it is read.",
         labelled=not name.startswith("world-ood"),
+        version=VERSION,
     )
 
 

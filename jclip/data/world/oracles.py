@@ -23,7 +23,7 @@ _CLASS_OF = {texture: SHAPES.index(shape) for shape, texture in USUAL_TEXTURE.it
 
 
 def reads_shape(scenes: Sequence[Scene]) -> Float[np.ndarray, "n k"]:
-    """Always right; even where nothing of a class is shown."""
+    """Always right, and undecided where nothing of any class is shown."""
     return _answers([_shape(scene) for scene in scenes])
 
 
@@ -38,7 +38,10 @@ def fails_on(factor: str) -> Oracle:
     seen = lookup(FACTORS, factor, "factor").seen
 
     def oracle(scenes: Sequence[Scene]) -> Float[np.ndarray, "n k"]:
-        return _answers([(_shape(s) + seen(s)) % len(SHAPES) for s in scenes])
+        right = [_shape(scene) for scene in scenes]
+        return _answers(
+            [c if c is None else _next(c, seen(s)) for c, s in zip(right, scenes)]
+        )
 
     return oracle
 
@@ -48,14 +51,15 @@ def overconfident(factor: float) -> Oracle:
 
     The fitted temperature is `factor` for every number of scenes that 32 divides, and
     with it the calibration error is zero: of each eight answers of one confidence, just
-    as many are right as the confidence says. All classes but the answer tie.
+    as many are right as the confidence says. All classes but the answer tie. For scenes with
+    a class.
     """
 
     def oracle(scenes: Sequence[Scene]) -> Float[np.ndarray, "n k"]:
         answers, levels = [], []
         for i, scene in enumerate(scenes):
             eighths = EIGHTHS[i // 8 % len(EIGHTHS)]
-            answers.append((_shape(scene) + (i % 8 >= eighths)) % len(SHAPES))
+            answers.append(_next(_shape(scene), i % 8 >= eighths))
             odds = eighths / 8 / ((1 - eighths / 8) / (len(SHAPES) - 1))
             levels.append(factor * math.log(odds))
         return _answers(answers, np.array(levels))
@@ -66,6 +70,10 @@ def overconfident(factor: float) -> Oracle:
 def _shape(scene: Scene) -> int | None:
     known = scene.main is not None and scene.main.shape in SHAPES
     return SHAPES.index(scene.main.shape) if known else None
+
+
+def _next(label: int, misses: bool) -> int:
+    return (label + misses) % len(SHAPES)
 
 
 def _answers(

@@ -81,9 +81,9 @@ def sample(recipe: Recipe, draws: Draws, shape: str) -> Scene:
     main, company = draw_thing(recipe, draws, shape), ()
     if draws.chance(recipe.company):
         main, company = _accompanied(main, draws)
-    blockers = (
-        (draw_blocker(recipe, draws, main),) if draws.chance(recipe.blocked) else ()
-    )
+    blockers = ()
+    if draws.chance(recipe.blocked):
+        blockers = (draw_blocker(recipe, draws, main),)
     background = draw_background(draws, recipe.backgrounds)
     light, seed = draws.uniform(*recipe.light), draws.whole(2**32)
     scene = Scene(main, background, company, blockers, light=light, seed=seed)
@@ -109,19 +109,17 @@ def _shown(thing: Thing, style: Style) -> Thing:
 
 
 def draw_thing(recipe: Recipe, draws: Draws, shape: str) -> Thing:
-    """A thing of this shape where the main one stands."""
-    texture = _usual_or_other(
-        draws,
-        recipe.usual_texture,
-        [USUAL_TEXTURE[shape]] if shape in CLASSES else [],
-        TEXTURES,
-    )
-    colour = _usual_or_other(
-        draws, recipe.usual_colour, USUAL_COLOURS.get(shape, []), COLOURS
-    )
+    """A thing of this shape, at the place of a main one."""
+    usual = [USUAL_TEXTURE[shape]] if shape in CLASSES else []
+    texture = _usual_or_other(draws, recipe.usual_texture, usual, TEXTURES)
+    usual = USUAL_COLOURS.get(shape, [])
+    colour = _usual_or_other(draws, recipe.usual_colour, usual, COLOURS)
     size = draws.uniform(*recipe.size)
     return Thing(
-        **{"shape": shape, "texture": texture, "colour": colour, "size": size},
+        shape=shape,
+        texture=texture,
+        colour=colour,
+        size=size,
         **_place(recipe, draws, size),
         depth=draws.uniform(1.2, 1.6),
         angle=draws.uniform(*recipe.angle),
@@ -163,7 +161,9 @@ def draw_blocker(recipe: Recipe, draws: Draws, main: Thing) -> Thing:
         width = 0.55 * main.size
         aside = (1 - 2 * cover) * reach + width
     return Thing(
-        **{"shape": shape, "texture": PLAIN, "x": main.x + side * aside},
+        shape=shape,
+        texture=PLAIN,
+        x=main.x + side * aside,
         y=main.y + main.size * draws.uniform(0.1, 0.4),
         colour=draws.choice((GREY, "brown", "blue")),
         size=width / half_width(shape),

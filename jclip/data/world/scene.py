@@ -9,6 +9,7 @@ import dataclasses
 
 from jclip.data.world.draws import turned
 from jclip.data.world.looks import STYLES, Style
+from jclip.data.world.textures import Plane
 
 FAR = 8.0
 GROUND = 2.0  # depth of the ground at the lower edge
@@ -78,12 +79,12 @@ class View:
     shift: float = 0.0
     angle: float = 0.0
 
-    def from_image(self, x, y):
+    def from_image(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
         """Points of this image as points of the first camera's, at infinite distance."""
         cos, sin = turned(self.angle)
         return x * cos - y * sin, x * sin + y * cos
 
-    def to_image(self, x, y):
+    def to_image(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
         """The inverse of `from_image`."""
         cos, sin = turned(-self.angle)
         return x * cos - y * sin, x * sin + y * cos

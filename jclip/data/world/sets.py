@@ -9,28 +9,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jclip.data.world import conflict, factors, hard, pairs, video
+from jclip.data.world import conflict, factors, hard, outside, pairs, video
 from jclip.data.world.captions import caption
 from jclip.data.world.draws import Draws
-from jclip.data.world.looks import (
-    COLOURS,
-    HAZE,
-    RENDITIONS,
-    SKETCH,
-    STATIC,
-    SURFACE,
-    UNKNOWN,
-)
-from jclip.data.world.sample import (
-    SHAPES,
-    Recipe,
-    draw_background,
-    draw_blocker,
-    draw_surface,
-    draw_thing,
-    sample,
-)
-from jclip.data.world.scene import Background, Scene
+from jclip.data.world.looks import RENDITIONS, SKETCH, UNKNOWN
+from jclip.data.world.sample import SHAPES, Recipe, sample
+from jclip.data.world.scene import Scene
 from jclip.data.world.shapes import STRANGERS
 from jclip.data.world.textures import TEXTURES
 from jclip.lookup import by_name
@@ -51,6 +35,7 @@ class WorldSet:
       key: from an index to what follows the set in an example's name.
       columns: what this set alone has; from the examples' names, by index, and their
         scenes.
+      group: how many examples in a row belong together.
     """
 
     name: str
@@ -58,6 +43,7 @@ class WorldSet:
     scene: Callable[[str, int], Scene]
     key: Callable[[int], str] = "{:06d}".format
     columns: Callable[[Name, Sequence[Scene]], Columns] = lambda name, scenes: {}
+    group: int = 1
 
 
 def _by(recipe: Recipe, shapes: Sequence[str] = SHAPES) -> Callable[[str, int], Scene]:
@@ -123,40 +109,10 @@ def _caption_columns(name: Name, scenes: Sequence[Scene]) -> Columns:
     return {"captions": np.array(texts)}
 
 
-def _texture(seed: str, index: int) -> Scene:
-    """A surface that fills the image."""
-    draws, texture = Draws(seed, index), [*TEXTURES][index % len(TEXTURES)]
-    surface = {"texture": texture, "colour": draws.choice([*COLOURS])}
-    surface = Background(SURFACE, **surface, **draw_surface(draws))
-    return Scene(None, surface, seed=draws.whole(2**32))
-
-
-def _near(seed: str, index: int) -> Scene:
-    """A place of ordinary photographs without a thing of any class."""
-    draws, recipe = Draws(seed, index), Recipe()
-    background = draw_background(draws, recipe.backgrounds)
-    hidden = draw_thing(recipe, draws, SHAPES[0])
-    blockers = (draw_blocker(recipe, draws, hidden),) if draws.chance(0.7) else ()
-    return Scene(None, background, (), blockers, seed=draws.whole(2**32))
-
-
-def _far(seed: str, index: int) -> Scene:
-    """Coloured noise, coarse or fine."""
-    draws, kind = Draws(seed, index), (STATIC, HAZE)[index % 2]
-    phase = draws.uniform(0, 64), draws.uniform(0, 64)
-    period = draws.choice((0.04, 0.1, 0.25, 0.6))
-    background = Background(kind, period=period, phase=phase)
-    return Scene(None, background, seed=draws.whole(2**32))
-
-
 SETS = by_name(
     (
         WorldSet("world-train", 1_000_000, _by(Recipe())),
-        WorldSet(
-            "world-train-balanced",
-            1_000_000,
-            _by(BALANCED),
-        ),
+        WorldSet("world-train-balanced", 1_000_000, _by(BALANCED)),
         WorldSet("world-test", 1280, _by(Recipe())),
         WorldSet("world-v2", 640, _by(V2)),
         WorldSet("world-sketch", 640, _by(Recipe(styles=(SKETCH,)))),
@@ -169,6 +125,7 @@ SETS = by_name(
             video.scene,
             video.key,
             video.columns,
+            video.FRAMES,
         ),
         WorldSet(
             "world-factors",
@@ -177,17 +134,17 @@ SETS = by_name(
             columns=_factor_columns,
         ),
         WorldSet("world-cue-conflict", conflict.SIZE, conflict.scene, conflict.key),
-        WorldSet("world-ood-textures", 320, _texture),
+        WorldSet("world-ood-textures", 320, outside.texture),
         WorldSet("world-ood-shapes", 320, _by(STRANGE, [*STRANGERS])),
-        WorldSet("world-ood-near", 320, _near),
-        WorldSet("world-ood-far", 320, _far),
+        WorldSet("world-ood-near", 320, outside.near),
+        WorldSet("world-ood-far", 320, outside.far),
         WorldSet(
             "world-ood-styles",
             320,
             _by(dataclasses.replace(STRANGE, styles=RENDERED.styles), [*STRANGERS]),
         ),
         WorldSet("world-captions", 400, _by(DESCRIBED), columns=_caption_columns),
-        WorldSet("world-swaps", 400, pairs.swapped, pairs.key, pairs.swap_columns),
-        WorldSet("world-stereo", 320, pairs.stereo, pairs.key, pairs.stereo_columns),
+        WorldSet("world-swaps", 400, pairs.swapped, pairs.key, pairs.swap_columns, 2),
+        WorldSet("world-stereo", 320, pairs.stereo, pairs.key, pairs.stereo_columns, 2),
     )
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from etils import epath
 
-from jclip.arrays import Int
+from jclip.arrays import Int, UInt8
 from jclip.data.labels import LabelSpace
 from jclip.data.sources.examples import Examples
 from jclip.data.world.looks import COLOURS
@@ -41,9 +41,12 @@ class World:
     size: int = SIZE
 
     def __post_init__(self):
-        largest = self._set.size
-        if self.n is not None and not 0 < self.n <= largest:
-            raise ValueError(f"{self.n} images of {self.set}; it has 1 to {largest}")
+        largest, group = self._set.size, self._set.group
+        if self.n is not None and (not 0 < self.n <= largest or self.n % group):
+            raise ValueError(
+                f"{self.n} images of {self.set}; expected at most {largest}, and a "
+                f"multiple of {group}"
+            )
 
     def exists(self, root: epath.Path) -> bool:
         return True
@@ -69,6 +72,16 @@ class World:
     def scene(self, name: str) -> Scene:
         """What the example of this name shows."""
         return self._set.scene(self._prefix, self._index[name])
+
+    def batch(
+        self, start: int, stop: int
+    ) -> tuple[UInt8[np.ndarray, "b h w 3"], list[Scene]]:
+        """Images `start` up to `stop` of the set's own order, and what they show.
+
+        For training: nothing is worked out for the others.
+        """
+        scenes = [self._set.scene(self._prefix, i) for i in range(start, stop)]
+        return np.stack([render(s, self.size).pixels for s in scenes]), scenes
 
     @property
     def _set(self) -> WorldSet:
