@@ -23,7 +23,7 @@ from jclip.data.world.shapes import OUTLINES
 from jclip.data.world.textures import PLAIN, TEXTURES
 
 ROOT = Path(__file__).parents[1]
-DIGEST = "329a6edef596b847ea835049995e9527bb85e5fdec198a87a00bdbf86482b922"
+DIGEST = "27633b27a2cfb93abd1dcbd2c07f1502ddf1315a8c2b44c0c6ae0d98be28458d"
 
 
 def digest() -> str:

@@ -66,7 +66,7 @@ def _described(thing: Thing, style: Style, phrase: str) -> str:
 
 
 def _kind(thing: Thing) -> str:
-    size = "small" if thing.size < 0.3 else "large" if thing.size > 0.85 else ""
+    size = "small" if thing.size < 0.33 else "large" if thing.size > 0.85 else ""
     return f"{size} rimmed" if thing.rimmed else size
 
 

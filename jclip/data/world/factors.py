@@ -24,7 +24,17 @@ from jclip.data.world.scene import Scene
 from jclip.data.world.textures import PLAIN
 
 # An image that has none of the factors.
-PROTOTYPE = Recipe(usual_texture=1.0, usual_colour=1.0, company=0.0, blocked=0.0)
+PROTOTYPE = Recipe(
+    usual_texture=1.0,
+    usual_colour=1.0,
+    size=(0.5, 0.7),
+    angle=(-0.05, 0.05),
+    tilt=(0.85, 1.0),
+    light=(0.85, 1.1),
+    centre=0.25,
+    company=0.0,
+    blocked=0.0,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +54,12 @@ class Factor:
 
 def _posed(scene: Scene) -> bool:
     roll = scene.main.angle - round(scene.main.angle)
-    return abs(roll) > 0.12 or scene.main.tilt < 0.7
+    return abs(roll) > 0.15 or scene.main.tilt < 0.6
 
 
 def _cut(scene: Scene) -> bool:
     main = scene.main
-    return max(abs(main.x), abs(main.y)) > 1 - 0.6 * main.size
+    return max(abs(main.x), abs(main.y)) > 1 - 0.7 * main.size
 
 
 def _pattern(scene: Scene) -> bool:
@@ -67,20 +77,20 @@ def _blocked(scene: Scene, *shapes: str) -> bool:
 
 # In the order of the imagenet-x package.
 FACTORS = {
-    "pose": Factor({"angle": (0.2, 0.8), "tilt": (0.5, 0.65)}, _posed),
+    "pose": Factor({"angle": (0.2, 0.8), "tilt": (0.45, 0.58)}, _posed),
     "background": Factor(
         {"backgrounds": tuple(UNKNOWN)}, lambda s: s.background.kind in UNKNOWN
     ),
     "pattern": Factor({"usual_texture": 0.0}, _pattern),
     "color": Factor({"usual_colour": 0.0}, _colour),
     "smaller": Factor(
-        {"size": (0.2, 0.26)},
-        lambda s: s.main.size < 0.3,
+        {"size": (0.22, 0.28)},
+        lambda s: s.main.size < 0.33,
         ("larger", "multiple_objects", "partial_view"),
     ),
-    "shape": Factor({"stretch": (0.62, 1.6)}, lambda s: s.main.stretch != 1),
+    "shape": Factor({"stretch": (0.68, 1.5)}, lambda s: s.main.stretch != 1),
     "partial_view": Factor(
-        {"cut": (0.28, 0.4)}, _cut, ("larger", "multiple_objects", "smaller")
+        {"cut": (0.2, 0.33)}, _cut, ("larger", "multiple_objects", "smaller")
     ),
     "subcategory": Factor({"rimmed": 1.0}, lambda s: s.main.rimmed, ("style",)),
     "texture": Factor({"grain": (0.8, 1.0)}, lambda s: s.main.grain > 0),

@@ -51,8 +51,8 @@ def overconfident(factor: float) -> Oracle:
 
     The fitted temperature is `factor` for every number of scenes that 32 divides, and
     with it the calibration error is zero: of each eight answers of one confidence, just
-    as many are right as the confidence says. All classes but the answer tie. For scenes with
-    a class.
+    as many are right as the confidence says. All classes but the answer tie. Each scene
+    must show a class.
     """
 
     def oracle(scenes: Sequence[Scene]) -> Float[np.ndarray, "n k"]:

@@ -83,17 +83,17 @@ class _Canvas:
     def _paint_backdrop(self, background: Background, x: Plane) -> None:
         look, (du, dv) = BACKDROPS[background.kind], background.phase
         wall = _pattern(look.wall_texture, 4 * x + du, 4 * self.y + dv, self.sharp / 4)
-        shade = background.shade * (1 + 0.12 * self.y) * (1 - 0.22 * wall)
-        self.colour[:] = _column(look.wall) * shade
+        tint = np.reshape(background.tint, (3, 1, 1))
+        self.colour[:] = _column(look.wall) * tint * (1 + 0.12 * self.y - 0.22 * wall)
         if look.ground is None:
             return
         below = np.maximum(self.y - background.horizon, 1e-3)
         depth = np.minimum(GROUND * (1 - background.horizon) / below, FAR)
         along = 1.5 * (self.x * depth + self.scene.view.shift) + du
         ground = _pattern(look.ground_texture, along, 3 * depth + dv, self.sharp / 6)
-        shade = background.shade * (1 - 0.25 * ground * np.minimum(3 / depth, 1))
+        shade = 1 - 0.25 * ground * np.minimum(3 / depth, 1)
         there = edge(self.y - background.horizon, self.sharp)
-        self.colour += there * (_column(look.ground) * shade - self.colour)
+        self._cover(there, _column(look.ground) * tint * shade)
         self.depth = np.where(self.y > background.horizon, depth, FAR)
 
     def paint(self, index: int, thing: Thing) -> None:
@@ -126,7 +126,7 @@ class _Canvas:
             return _column(PALETTE[thing.colour])
         colour = _inked(PALETTE[thing.colour], _surface(thing, u, v, self.sharp))
         if thing.rimmed:
-            rim = edge(distance + 0.17 * thing.size, self.sharp)
+            rim = edge(distance + 0.15 * thing.size, self.sharp)
             colour = colour + rim * (_column(RIM) - colour)
         shade = 0.68 + 0.32 * np.minimum(np.maximum(-distance / 0.09, 0), 1)
         if thing.grain:

@@ -56,19 +56,19 @@ class Recipe:
       backgrounds, styles: names.
     """
 
-    usual_texture: float = 0.75
+    usual_texture: float = 0.9
     usual_colour: float = 0.75
-    size: Range = (0.48, 0.74)
-    angle: Range = (-0.05, 0.05)
-    tilt: Range = (0.85, 1.0)
+    size: Range = (0.38, 0.8)
+    angle: Range = (-0.12, 0.12)
+    tilt: Range = (0.65, 1.0)
     stretch: tuple[float, ...] = (1.0,)
     grain: Range = (0.0, 0.0)
-    light: Range = (0.85, 1.1)
-    centre: float = 0.28
+    light: Range = (0.65, 1.2)
+    centre: float = 0.36
     cut: Range | None = None
     rimmed: float = 0.0
-    company: float = 0.12
-    blocked: float = 0.08
+    company: float = 0.15
+    blocked: float = 0.15
     blockers: tuple[str, ...] = ("post", "crate", "person")
     cover: Range = (0.2, 0.35)
     backgrounds: tuple[str, ...] = tuple(KNOWN)
@@ -142,10 +142,12 @@ def draw_surface(draws: Draws) -> dict[str, Any]:
 
 def draw_background(draws: Draws, kinds: tuple[str, ...]) -> Background:
     """Surroundings of one of these kinds."""
+    shade = draws.uniform(0.75, 1.1)
+    red, green, blue = (shade * draws.uniform(0.88, 1.12) for _ in range(3))
     return Background(
         kind=draws.choice(kinds),
-        horizon=draws.uniform(0.0, 0.45),
-        shade=draws.uniform(0.85, 1.05),
+        horizon=draws.uniform(-0.1, 0.5),
+        tint=(red, green, blue),
         phase=(draws.uniform(0, 64), draws.uniform(0, 64)),
     )
 

@@ -57,14 +57,14 @@ class Background:
       kind: a name in `looks.BACKDROPS`, `looks.SURFACE`, `looks.STATIC` or
         `looks.HAZE`.
       horizon: height at which the ground ends.
-      shade: factor on its colours.
+      tint: factors on its red, green and blue.
       texture, colour: of a surface.
       period, slant, phase: of a surface or of noise; `phase` also moves patterns.
     """
 
     kind: str
     horizon: float = 0.2
-    shade: float = 1.0
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     texture: str = "plain"
     colour: str = "white"
     period: float = 0.25

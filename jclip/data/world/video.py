@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jclip.data.world.draws import Draws
-from jclip.data.world.looks import BACKDROPS
 from jclip.data.world.sample import SHAPES, Recipe, draw_blocker, sample
 from jclip.data.world.scene import Scene
 
@@ -17,8 +16,8 @@ FRAMES = 21
 ANCHOR = 10  # the frame in the middle
 FILMS = 32
 
-_RECIPE = Recipe(centre=0.15, blocked=0.0, backgrounds=tuple(BACKDROPS))
-_PASSER = Recipe(cover=(0.25, 0.4))
+_RECIPE = Recipe(centre=0.15, blocked=0.0)
+_PASSER = Recipe(cover=(0.3, 0.4), blockers=("post",))  # others would hide it whole
 
 
 def key(index: int) -> str:
