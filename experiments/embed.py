@@ -23,7 +23,7 @@ from rich.console import Console
 from experiments import launch
 from experiments.plan import Plan, Request, make_plan
 from experiments.progress import Meter
-from jclip.devices import barrier, start_distributed
+from jclip.devices import barrier, data_mesh, start_distributed
 from jclip.embed import embed
 from jclip.models.bundle import load_bundle
 from jclip.store import Embeddings, Store, digest
@@ -127,7 +127,7 @@ def embedded() -> Iterator[Stage]:
     with launch.recorded(out) as record:
         record["left_out"] = plan.left_out
         _keep_facts(plan, request.store)
-        _make_heads(plan, request)
+        _make_heads(plan, request, console)
         found = _embed(plan, request, console)
         record["unreadable"] = _unreadable(found)
         yield Stage(plan, request.store, found, out, console, record)
@@ -159,7 +159,7 @@ def _keep_facts(plan: Plan, store: Store) -> None:
         write_facts(store, pair.model, model_facts(pair.bundle.spec))
 
 
-def _make_heads(plan: Plan, request: Request) -> None:
+def _make_heads(plan: Plan, request: Request, console: Console) -> None:
     """Puts every head that is missing into the store; loads each bundle once."""
     lacking = collections.defaultdict(list)
     for pair in plan.pairs:
@@ -170,7 +170,10 @@ def _make_heads(plan: Plan, request: Request) -> None:
         # Several data sets may need one and the same head.
         for pair in {digest(pair.recipe): pair for pair in pairs}.values():
             labels = pair.dataset.labels
-            head, projection = make_head(bundle, labels, request.wording)
+            console.print(f"{pair.model}: its head for {labels.base}", soft_wrap=True)
+            head, projection = make_head(
+                bundle, labels, request.wording, mesh=data_mesh()
+            )
             request.store.write_head(pair.model, pair.recipe, head, projection)
 
 

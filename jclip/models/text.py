@@ -8,6 +8,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from jclip.arrays import Array, Float, Int
@@ -86,3 +87,18 @@ def pool_tokens(
         "last": lambda: jnp.full(len(tokens), tokens.shape[1] - 1),
     }[shape.pool]()
     return jax.vmap(lambda sequence, i: sequence[i])(x, where)
+
+
+def needed_tokens(
+    tokens: Int[np.ndarray, "n t"], shape: TextTransformer
+) -> Int[np.ndarray, " n"]:
+    """How many of its first tokens each text's vector depends on.
+
+    Under a causal mask nothing after the pooled token does, padding above all; texts
+    cut there have the same vectors and cost less.
+    """
+    if shape.causal and shape.pool == "argmax":
+        return tokens.argmax(axis=1) + 1
+    if shape.causal and shape.pool == "end":
+        return (tokens == shape.end_id).argmax(axis=1) + 1
+    return np.full(len(tokens), tokens.shape[1])

@@ -18,6 +18,7 @@ from jclip.lookup import lookup
 from jclip.models.bundle import Bundle
 from jclip.models.head import Head, unit
 from jclip.models.model import Model
+from jclip.models.text import needed_tokens
 from jclip.zeroshot.prompts import Templates, fill
 
 # What is averaged over the prompts of a class: unit vectors, or the text tower's own.
@@ -72,8 +73,8 @@ def zero_shot_head(
     # Summed in float64: the order of so many prompts should not matter.
     sums = np.zeros((len(names), bundle.model.arch.embed_dim))
     embedded = _embed(bundle.model, average_of, tokens, batch_size, mesh)
-    for start, vectors in embedded:
-        np.add.at(sums, owner[start : start + len(vectors)], vectors)
+    for rows, vectors in embedded:
+        np.add.at(sums, owner[rows], vectors)
     column = {name: i for i, name in enumerate(names)}
     gathered = _directions(sums, names)[[column[name] for name in classes]]
     return _head(bundle.model, gathered, tuple(classes))
@@ -85,24 +86,29 @@ def _embed(
     tokens: Int[np.ndarray, "n t"],
     batch_size: int,
     mesh: Mesh | None,
-) -> Iterator[tuple[int, Float[np.ndarray, "b d"]]]:
-    """The index of a batch's first text, and the vectors of the batch; every text once.
+) -> Iterator[tuple[Int[np.ndarray, " b"], Float[np.ndarray, "b d"]]]:
+    """The indices of a batch's texts, and their vectors; every text once.
 
-    The last batch is filled up with its last text, so that one program serves all.
+    Texts of like length go together, cut to a multiple of 8 tokens that holds all their
+    vectors depend on: most prompts are a third of the context. The last batch is filled
+    up with its last text, so that few programs serve all.
     """
     devices = 1 if mesh is None else mesh.size
     # A power of two: few texts need little work, and few sizes are ever compiled.
     share = 1 << (-(-len(tokens) // devices) - 1).bit_length()
     step = min(batch_size, share) * devices
+    needed = needed_tokens(tokens, model.arch.text)
+    order = needed.argsort(kind="stable")
     model = _text_tower(model)
     place = None if mesh is None else batch_sharding(mesh)
     if mesh is not None:
         model = jax.device_put(model, replicated(mesh))
     for start in range(0, len(tokens), step):
-        rows = np.arange(start, start + step)
-        batch = jax.device_put(tokens[rows.clip(max=len(tokens) - 1)], place)
-        vectors = np.asarray(_encode(model, average_of, batch))
-        yield start, vectors[rows < len(tokens)]
+        rows = order[start : start + step]
+        filled = np.pad(rows, (0, step - len(rows)), mode="edge")
+        length = min(-(-needed[rows].max() // 8) * 8, tokens.shape[1])
+        batch = jax.device_put(tokens[filled, :length], place)
+        yield rows, np.asarray(_encode(model, average_of, batch))[: len(rows)]
 
 
 @functools.partial(jax.jit, static_argnums=1)
