@@ -23,7 +23,7 @@ from jclip.data.world.shapes import OUTLINES
 from jclip.data.world.textures import PLAIN, TEXTURES
 
 ROOT = Path(__file__).parents[1]
-DIGEST = "27633b27a2cfb93abd1dcbd2c07f1502ddf1315a8c2b44c0c6ae0d98be28458d"
+DIGEST = "8d9fc8f713b69f9ebf4fe9ca76f53b062438bab71cb93e4f9abad7fe2f9e9fb3"
 
 
 def digest() -> str:

@@ -41,11 +41,11 @@ def scene(seed: str, index: int) -> Scene:
         angle=first.main.angle + roll * time,
         size=first.main.size * (1 + growth * time),
     )
-    x = passer.x + (start - passer.x) * -time
+    passer = dataclasses.replace(passer, x=passer.x + (start - passer.x) * -time)
     return dataclasses.replace(
         first,
         main=main,
-        blockers=(dataclasses.replace(passer, x=x),) if passes else (),
+        blockers=(passer,) if passes and abs(passer.x) < 1 else (),
         light=first.light * (1 + light * time),
         seed=first.seed + frame,
     )
