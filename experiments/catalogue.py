@@ -1,8 +1,9 @@
-"""Lists models, data sets and studies; checks a data folder.
+"""Lists models, data sets and studies; checks a data folder; shows images of a set.
 
 python -m experiments.catalogue --models --bundles=bundles
 python -m experiments.catalogue --studies
 python -m experiments.catalogue --datasets --data_dir=/data --catalogue=mine.toml
+python -m experiments.catalogue --show=world-cue-conflict
 """
 
 import os
@@ -15,9 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments import launch
+from experiments.contact_sheet import contact_sheet
 from jclip.data.catalogue import CATALOGUE
+from jclip.data.catalogue.world import SUITE as WORLD
 from jclip.data.spec import DatasetSpec, check
 from jclip.data.user_catalogue import read_catalogue
+from jclip.lookup import lookup
 from jclip.models.spec import read_spec
 from jclip.studies.study import load_study, study_names
 
@@ -32,13 +36,18 @@ DATA_DIR = flags.DEFINE_string(
 )
 OWN = flags.DEFINE_string("catalogue", None, "A TOML file with data sets of your own.")
 
+SHOW = flags.DEFINE_string(
+    "show", None, "A data set of which to write some images on one sheet, <name>.png."
+)
+
 MISSING = "missing"
+RENDERED = "rendered when read"
 UNKNOWN = "not looked for"  # without --data_dir
 
 
 def main() -> None:
-    if not (MODELS.value or DATASETS.value or STUDIES.value):
-        raise app.UsageError("give one of --models, --datasets and --studies")
+    if not (MODELS.value or DATASETS.value or STUDIES.value or SHOW.value):
+        raise app.UsageError("give one of --models, --datasets, --studies and --show")
     console = launch.console()
     if MODELS.value:
         _list_models(console)
@@ -47,6 +56,8 @@ def main() -> None:
         _show(console, ["study", "question"], [(s.name, s.question) for s in studies])
     if DATASETS.value:
         _list_datasets(console)
+    if SHOW.value:
+        _write_sheet(console, SHOW.value)
 
 
 def _list_models(console: Console) -> None:
@@ -76,7 +87,7 @@ def _list_datasets(console: Console) -> None:
     Raises:
       ValueError: sets that are there in part or damaged, with all that is wrong.
     """
-    own = read_catalogue(OWN.value) if OWN.value else {}
+    own = _own()
     states = {spec: _state(spec, own) for spec in (*CATALOGUE.values(), *own.values())}
     lines = [
         (s.name, s.suite, s.size, len(s.labels.classes), state, s.reference)
@@ -97,8 +108,23 @@ def _list_datasets(console: Console) -> None:
         raise ValueError("\n".join(problems))
 
 
+def _own() -> dict[str, DatasetSpec]:
+    return read_catalogue(OWN.value) if OWN.value else {}
+
+
+def _write_sheet(console: Console, name: str) -> None:
+    spec = lookup({**CATALOGUE, **_own()}, name, "data set")
+    if name in CATALOGUE and spec.suite != WORLD and DATA_DIR.value is None:
+        raise ValueError(f"{name}: give --data_dir, the folder in which it lies")
+    path = f"{name}.png"
+    contact_sheet(spec, DATA_DIR.value or ".").save(path)
+    console.print(f"images of {name}: {path}", soft_wrap=True)
+
+
 def _state(spec: DatasetSpec, own: Container[str]) -> tuple[str, list[str]]:
     """One word, and the problems of a set that has some."""
+    if spec.suite == WORLD:
+        return RENDERED, []
     if DATA_DIR.value is None and spec.name not in own:
         return UNKNOWN, []
     root = epath.Path(DATA_DIR.value or ".")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from jclip.data.catalogue import CATALOGUE
 from jclip.models.bundle import save_bundle
@@ -63,6 +64,26 @@ def test_models_and_studies_are_listed(tmp_path):
     assert done.returncode == 0, done.stderr
     assert bundle.spec.name in done.stdout and "5 classes" in done.stdout
     assert all(name in done.stdout for name in study_names())
+
+
+def test_images_of_a_set_are_shown_on_one_sheet(tmp_path):
+    own = tmp_path / "mine" / "robin" / "1.png"
+    own.parent.mkdir(parents=True)
+    Image.new("RGB", (90, 60), "red").save(own)
+    (tmp_path / "own.toml").write_text('[birds]\nimages = "mine"\n')
+    for arguments, name in [
+        (["--show=world-cue-conflict"], "world-cue-conflict"),
+        (["--show=birds", "--catalogue=own.toml"], "birds"),
+    ]:
+        done = catalogue(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"{name}.png" in done.stdout
+        with Image.open(tmp_path / f"{name}.png") as sheet:
+            assert sheet.width > 8 * 128
+            colours = sheet.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+        assert min(colours) < 250
+    done = catalogue("--show=imagenet-a", cwd=tmp_path)
+    assert done.returncode == 1 and "give --data_dir" in done.stderr
 
 
 @pytest.mark.parametrize(
