@@ -233,6 +233,25 @@ def test_corresponding_pixels_have_the_same_colour_and_their_neighbours_have_not
     assert np.median(errors[0.0]) < 12 < 20 < np.median(errors[1.5])
 
 
+@pytest.mark.parametrize(
+    ("kind", "nearest", "farthest"),
+    [("room", 0, 4), ("stage", 0, 4), ("stage", FAR, FAR), ("street", FAR, FAR)],
+)
+def test_the_surroundings_move_with_their_depth(kind, nearest, farthest):
+    """Their patterns match where the correspondence says, and not without a shift."""
+    place = Background(kind, horizon=0.0)
+    first, second = (Scene(None, place, view=View(s)) for s in (0.0, 0.5))
+    found = correspondences(first, second)
+    depth = render(first).depth
+    seen = found.visible & (depth >= nearest) & (depth <= farthest)
+    colours = render(first).pixels.astype(float)
+    gaps = []
+    for column in (found.column, np.tile(np.arange(64.0), (64, 1))):
+        there = sampled(render(second).pixels, column[seen], found.row[seen])
+        gaps.append(np.abs(there - colours[seen]).mean())
+    assert gaps[0] < 0.75 * gaps[1]
+
+
 def test_correspondences_lead_back():
     for first, second in pairs(20):
         there, back = correspondences(first, second), correspondences(second, first)
