@@ -240,7 +240,7 @@ def test_corresponding_pixels_have_the_same_colour_and_their_neighbours_have_not
 def test_the_surroundings_move_with_their_depth(kind, nearest, farthest):
     """Their patterns match where the correspondence says, and not without a shift."""
     place = Background(kind, horizon=0.0)
-    first, second = (Scene(None, place, view=View(s)) for s in (0.0, 0.5))
+    first, second = (Scene(None, place, view=View(s / 2), seed=s) for s in (0, 1))
     found = correspondences(first, second)
     depth = render(first).depth
     seen = found.visible & (depth >= nearest) & (depth <= farthest)
