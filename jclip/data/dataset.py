@@ -57,8 +57,8 @@ class Dataset:
       names: of the examples, in order.
       columns: arrays in that order; "label" (n,) int32, and for several accepted labels
         "real" (n, m) int32, filled up with -1.
-      fingerprint: what the images are, less their contents: set, version, border, and
-        the number of files and a hash of their names in order. A part of a set has the
+      fingerprint: what the images are: set, version, border, the number of files and a
+        hash of their names in order, and for arrays one of their pixels. A part of a set has the
         fingerprint of the whole, of which it is the beginning.
     """
 
@@ -76,7 +76,7 @@ class Dataset:
         self.preprocess = preprocess
         self._examples = examples
         self._take(order, {key: values[order] for key, values in columns.items()})
-        self.fingerprint = _fingerprint(spec, self.names)
+        self.fingerprint = _fingerprint(spec, self.names, examples.contents)
 
     def _take(self, order: np.ndarray, columns: dict[str, np.ndarray]) -> None:
         self._order = order
@@ -197,13 +197,16 @@ def stratified_order(
     return by_class[np.argsort(place, kind="stable")]
 
 
-def _fingerprint(spec: DatasetSpec, names: tuple[str, ...]) -> dict[str, Any]:
+def _fingerprint(
+    spec: DatasetSpec, names: tuple[str, ...], contents: str
+) -> dict[str, Any]:
     return {
         "name": spec.name,
         "version": spec.version,
         "border": spec.border,
         "count": len(names),
         "files": hashlib.sha256("\n".join(names).encode()).hexdigest()[:16],
+        "contents": contents,
     }
 
 

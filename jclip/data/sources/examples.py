@@ -25,12 +25,15 @@ class Examples:
       labels: (n,), in the label space of the set.
       read: from an index to the bytes of an image file, or to its (h, w, 3) pixels.
       columns: what else the source knows of each; arrays along the examples, by name.
+      contents: a hash of the images, where names alone do not stand for them; empty for
+        files, whose names do.
     """
 
     names: tuple[str, ...]
     labels: Int[np.ndarray, " n"]
     read: Callable[[int], bytes | UInt8[np.ndarray, "h w 3"]]
     columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    contents: str = ""
 
 
 @runtime_checkable
