@@ -155,8 +155,9 @@ def _keep_compiled(store: Store) -> None:
 
 def _keep_facts(plan: Plan, store: Store) -> None:
     """Studies from the store alone shall show the models as this launch does."""
-    for pair in plan.pairs if jax.process_index() == 0 else ():
-        write_facts(store, pair.model, model_facts(pair.bundle.spec))
+    specs = {pair.model: pair.bundle.spec for pair in plan.pairs}
+    for model, spec in specs.items() if jax.process_index() == 0 else ():
+        write_facts(store, model, model_facts(spec))
 
 
 def _make_heads(plan: Plan, request: Request, console: Console) -> None:

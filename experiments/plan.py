@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from jclip.data.catalogue.world import SUITE as WORLD
 from jclip.data.dataset import Dataset, load_dataset
 from jclip.data.spec import DatasetSpec
 from jclip.data.user_catalogue import read_catalogue
+from jclip.durable import lack_of_space
 from jclip.embed import fingerprint
 from jclip.lookup import lookup
 from jclip.models.bundle import Bundle, find_bundle, without_weights
@@ -224,16 +224,10 @@ def _pair(request: Request, able: tuple[epath.Path, Bundle, Dataset]) -> Pair:
 
 
 def _check_space(request: Request, pairs: Sequence[Pair]) -> None:
-    root = request.store.root
-    if "://" in str(root):
-        return
     size = np.dtype(request.feature_dtype).itemsize
     needed = sum(p.missing * p.bundle.spec.arch.image.features * size for p in pairs)
-    there = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())
-    free = shutil.disk_usage(there).free
-    if needed > free:
+    if lack := lack_of_space(request.store.root, needed):
         raise ValueError(
-            f"{root} has {free / 1e6:,.0f} MB free and the features need "
-            f"{needed / 1e6:,.0f} MB: free some space, give another --store, a --limit, "
-            "or --feature_dtype=float16"
+            f"{lack}: free some space, give another --store, a --limit, or "
+            "--feature_dtype=float16"
         )

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,6 +49,23 @@ def no_space(path: epath.Path, size: int) -> str:
         f"no space left on the device: {path} needs {size / 1e6:.1f} MB. What was "
         "written before is whole: free some space and start the same command again, "
         "or choose another folder"
+    )
+
+
+def lack_of_space(folder: epath.Path, size: int) -> str | None:
+    """How far the disk of `folder`, which need not exist yet, is short of `size` bytes.
+
+    None where they fit, and for object stores.
+    """
+    if not is_local(folder):
+        return None
+    above = (folder.absolute(), *folder.absolute().parents)
+    free = shutil.disk_usage(next(path for path in above if path.exists())).free
+    if size <= free:
+        return None
+    return (
+        f"{folder} has {free / 1e6:,.0f} MB free and the features need "
+        f"{size / 1e6:,.0f} MB"
     )
 
 

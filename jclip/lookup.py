@@ -2,13 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Protocol, TypeVar, runtime_checkable
-
-
-@runtime_checkable
-class Named(Protocol):
-    name: str
-
+from typing import TypeVar
 
 Item = TypeVar("Item")
 

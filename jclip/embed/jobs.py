@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import errno
 import functools
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from jax.sharding import Mesh
 
 from jclip.data.dataset import Dataset
 from jclip.devices import barrier, replicated
-from jclip.durable import is_local, sole_writer
+from jclip.durable import lack_of_space, sole_writer
 from jclip.models.bundle import Bundle, find_bundle, load_bundle
 from jclip.models.model import Model
 from jclip.models.spec import Spec, read_spec
@@ -180,8 +179,6 @@ def _share(ranges: Sequence[range]) -> Sequence[range]:
 
 
 def _check_space(jobs: Sequence[Job], n: int, store: Store) -> None:
-    if not is_local(store.root):
-        return
     needed = sum(
         len(shard)
         * job.spec.arch.image.features
@@ -189,13 +186,11 @@ def _check_space(jobs: Sequence[Job], n: int, store: Store) -> None:
         for job in jobs
         for shard in job.shards.missing(n)
     )
-    free = shutil.disk_usage(store.root).free
-    if needed > free:
+    if lack := lack_of_space(store.root, needed):
         raise OSError(
             errno.ENOSPC,
-            f"{store.root} has {free / 1e6:.0f} MB free and the features need "
-            f"{needed / 1e6:.0f} MB: free some space, choose another folder, take fewer "
-            "examples, or keep features as float16",
+            f"{lack}: free some space, choose another folder, take fewer examples, or "
+            "keep features as float16",
         )
 
 

@@ -19,7 +19,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,6 +30,7 @@ from etils import epath
 from jax.sharding import Mesh, SingleDeviceSharding
 
 from jclip.devices import replicated
+from jclip.durable import write_json
 from jclip.lookup import unknown
 from jclip.models import canary
 from jclip.models.head import Head
@@ -76,10 +76,10 @@ def save_bundle(path: epath.PathLike, bundle: Bundle) -> Spec:
         if bundle.tokenizer is not None:
             (folder / "tokenizer.json").write_text(bundle.tokenizer.json)
             text = {"prompts": bundle.prompts, "class_names": bundle.class_names}
-            (folder / "text.json").write_text(_json(text))
+            write_json(folder / "text.json", text)
         with (folder / "canary.npz").open("wb") as file:
             np.savez(file, **stored)
-        (folder / "spec.json").write_text(_json(spec.as_dict()))
+        write_json(folder / "spec.json", spec.as_dict())
     return spec
 
 
@@ -139,15 +139,12 @@ def find_bundle(name_or_path: epath.PathLike) -> epath.Path:
     home = os.environ.get("JCLIP_BUNDLES")
     if home and (epath.Path(home) / path / "spec.json").exists():
         return epath.Path(home) / path
-    name, looked = (
-        str(name_or_path),
-        [str(path.parent), home or "$JCLIP_BUNDLES (not set)"],
-    )
+    looked = str(path.parent), home or "$JCLIP_BUNDLES (not set)"
     known = [p.parent.name for d in (path.parent, home) if d for p in _specs(d)]
     stem, _, tag = path.name.partition(".")
     raise ValueError(
         f"{unknown(path.name, known, 'bundle')}\n"
-        f"  {name!r} is no folder with a spec.json; looked in {' and '.join(looked)}.\n"
+        f"  {str(name_or_path)!r} is no folder with a spec.json; looked in {' and '.join(looked)}.\n"
         "  To make it, one of:\n"
         f"    python -m converters.convert --source=open_clip --name={stem} "
         f"--weights={tag or 'TAG_OR_FILE'} --out=bundles/\n"
@@ -216,11 +213,8 @@ def _below(folder: epath.Path, path: epath.Path) -> str:
 
 
 def _sha256(path: epath.Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -233,13 +227,7 @@ def _new_folder(path: epath.Path) -> Iterator[epath.Path]:
         partial.rename(path)
     finally:
         if partial.exists():
-            partial.rmtree() if path.as_uri().startswith("gs:") else shutil.rmtree(
-                partial
-            )
-
-
-def _json(plain: Any) -> str:
-    return json.dumps(plain, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+            partial.rmtree()
 
 
 def _write_params(folder: epath.Path, tree: Any) -> None:

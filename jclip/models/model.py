@@ -1,6 +1,7 @@
 """A network with its weights, as everything above `jclip.models` sees it."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -126,7 +127,7 @@ class Model:
         params = self._params("text")
         with _precision(self.dtype):
             features = self.arch.text.module().apply({"params": params}, tokens)
-            return _affine(features, self.params["text_projection"])
+            return affine(features, self.params["text_projection"])
 
     def project(self, features: Float[Array, "b d"]) -> Float[Array, "b e"]:
         """CLIP's image projection in float32; a classifier's features as they are."""
@@ -134,7 +135,7 @@ class Model:
         if self.arch.embed_dim is None:
             return features
         with jax.default_matmul_precision("highest"):
-            return _affine(features, self.params["image_projection"])
+            return affine(features, self.params["image_projection"])
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -205,7 +206,10 @@ def _fresh_head(d: int, classes: tuple[str, ...]) -> Head:
     return Head(weight, jnp.zeros(len(classes)), jnp.float32(1), classes, False)
 
 
-def _affine(x: Array, projection: dict[str, Array]) -> Array:
+def affine(
+    x: Float[Array, "b d"], projection: Mapping[str, Array]
+) -> Float[Array, "b e"]:
+    """A projection in float32: times its kernel, plus its bias where it has one."""
     y = x.astype(jnp.float32) @ projection["kernel"].astype(jnp.float32)
     return y + projection["bias"][None] if "bias" in projection else y
 

@@ -72,7 +72,7 @@ def recipe(
     names, prompts = words(bundle, labels, wording)
     return {
         **made_from,
-        "method": _method(bundle, labels, wording),
+        "method": _method(bundle, labels, wording, names, prompts),
         "prompts": digest([list(texts) for texts in fill(names, prompts)]),
         "tokenizer": digest(bundle.tokenizer.json),
         "text": dataclasses.asdict(bundle.spec.text),
@@ -116,9 +116,14 @@ def words(
     return names, templates(bundle, wording.templates)
 
 
-def _method(bundle: Bundle, labels: LabelSpace, wording: Wording) -> str:
+def _method(
+    bundle: Bundle,
+    labels: LabelSpace,
+    wording: Wording,
+    names: tuple[str, ...],
+    prompts: Templates,
+) -> str:
     """Name of the prompt set; files with a hash, as their contents may change."""
-    names, prompts = words(bundle, labels, wording)
     known = wording.templates in {**PROMPTS, **bundle.prompts}
     parts = [wording.templates if known else _file(wording.templates, prompts)]
     if labels.base in LABEL_SPACES and wording.class_names != "openai":

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,6 +15,7 @@ from jclip.lookup import lookup
 from jclip.metrics.accuracy import check
 from jclip.metrics.intervals import Estimate
 from jclip.models.head import Head
+from jclip.models.model import affine
 from jclip.store import Embeddings, Store, digest
 from jclip.studies.heads import OWN
 from jclip.types import Row
@@ -166,6 +168,5 @@ def _project(
 ) -> Float[Array, "n e"]:
     """What `Model.project` does, from the leaves that the store keeps."""
     features = jnp.asarray(features)
-    if projection:
-        features = jnp.matmul(features, projection["kernel"], precision="highest")
-    return features + projection["bias"][None] if "bias" in projection else features
+    with jax.default_matmul_precision("highest"):
+        return affine(features, projection) if projection else features
