@@ -32,6 +32,7 @@ from jclip.studies.heads import Wording, make_head
 
 MODELS = flags.DEFINE_list("models", [], "Names or folders of bundles.")
 STUDIES = flags.DEFINE_list("studies", ["accuracy"], "Names of studies.")
+OPTION = flags.DEFINE_multi_string("option", [], launch.OPTION_HELP)
 DATASETS = flags.DEFINE_list(
     "datasets",
     [],
@@ -137,6 +138,7 @@ def _request(out: epath.Path) -> Request:
     return Request(
         models=MODELS.value,
         studies=STUDIES.value,
+        options=OPTION.value,
         store=Store(STORE.value or out / "store"),
         datasets=DATASETS.value,
         data_dir=DATA_DIR.value,

@@ -28,9 +28,8 @@ def main() -> None:
         problems = ()
         if jax.process_index() == 0:
             findings = run_studies(stage.plan.studies, _subjects(stage))
-            facts = {m: read_facts(stage.store, m) for m in stage.plan.models}
             stage.record["datasets"] = _described(stage)
-            launch.write(findings, facts, stage.out, stage.console, stage.record)
+            launch.write(findings, stage.out, stage.console, stage.record)
             problems = findings.problems
         barrier("the results are written")
         stage.check(problems)
@@ -43,7 +42,10 @@ def _subjects(stage: Stage) -> list[Subject]:
         answers[pair.model][pair.dataset.name] = stored_answers(
             stage.store, embeddings, pair.recipe
         )
-    return [Subject(model, by_dataset) for model, by_dataset in answers.items()]
+    return [
+        Subject(model, by_dataset, read_facts(stage.store, model))
+        for model, by_dataset in answers.items()
+    ]
 
 
 def _described(stage: Stage) -> dict[str, dict[str, Any]]:

@@ -26,11 +26,13 @@ from jclip.report.page import write_report
 from jclip.report.rows import write_rows
 from jclip.report.tables import screen, write_table
 from jclip.studies.study import Findings
-from jclip.types import Facts
 
 DEBUG = flags.DEFINE_bool("debug", False, "Show where in the code an error arose.")
 
 PACKAGES = ("jclip", "jax", "jaxlib", "flax", "numpy", "pillow")
+OPTION_HELP = (
+    'A variant of a study\'s protocol, as "factors.annotation=multi"; may be repeated.'
+)
 OUT_HELP = "Where results go; runs/<date>-<time> by default."
 CHECKOUT = Path(__file__).parents[1]
 
@@ -112,7 +114,6 @@ def out_folder(value: str | None) -> epath.Path:
 
 def write(
     findings: Findings,
-    facts: Mapping[str, Facts],
     out: epath.Path,
     console: Console,
     record: dict[str, Any],
@@ -127,14 +128,14 @@ def write(
         files += write_table(out, table)
         console.print(screen(table))
     for figure in findings.figures:
-        files += write_figure(out / "figures", figure, facts)
+        files += write_figure(out / "figures", figure, findings.facts)
     write_report(
         out / "report.html",
         findings.sections,
         findings.rows,
-        facts=facts,
+        facts=findings.facts,
         record={**record, "seconds": _seconds_since(record["started"])},
-        problems=findings.problems,
+        problems=[*findings.problems, *findings.skipped, *record.get("left_out", ())],
     )
     record["results"] = [path.relative_to(out).as_posix() for path in files]
     console.print(f"results: {out}\nreport: {out / 'report.html'}", soft_wrap=True)

@@ -21,7 +21,7 @@ from jclip.lookup import lookup
 from jclip.models.bundle import Bundle, find_bundle, without_weights
 from jclip.store import Store
 from jclip.studies.heads import Wording, obstacle, recipe
-from jclip.studies.study import Study, load_study
+from jclip.studies.study import Study, load_study, with_options
 from jclip.types import Preprocess
 
 # Any will do to look at the files: the loop takes each model's own.
@@ -35,6 +35,7 @@ class Request:
     Attributes:
       models: names or folders of bundles.
       studies: names.
+      options: of studies, see `jclip.studies.study.with_options`.
       store: where features are kept.
       datasets: names; empty for all that the studies read and that are there.
       data_dir: the folder of jclip's data sets; None where only one's own are used.
@@ -47,6 +48,7 @@ class Request:
     models: Sequence[str]
     studies: Sequence[str]
     store: Store
+    options: Sequence[str] = ()
     datasets: Sequence[str] = ()
     data_dir: str | None = None
     catalogue: str | None = None
@@ -127,6 +129,8 @@ def make_plan(request: Request) -> Plan:
     """
     problems = Problems()
     studies = problems.gather(load_study, request.studies)
+    with problems.gathered():
+        studies = with_options(studies, request.options)
     models = problems.gather(_model, request.models)
     problems.twice("study", request.studies)
     problems.twice("model", [bundle.spec.name for _, bundle in models])
@@ -163,7 +167,9 @@ def _choose(
         return problems.gather(find, request.datasets), []
     # The demonstration world says nothing of real images: it is read when asked for.
     real = [spec for spec in CATALOGUE.values() if spec.suite != WORLD]
-    wanted = [spec for spec in real if any(_reads(x, spec) for x in studies)]
+    wanted = [
+        spec for spec in real if any(spec.role in study.roles for study in studies)
+    ]
     if request.data_dir is None:
         return [*own.values()], ["jclip's data sets: no --data_dir is given"]
     root = epath.Path(request.data_dir)
@@ -183,14 +189,9 @@ def _named(
     spec = lookup(known, name, "data set")
     if name in CATALOGUE and spec.suite != WORLD and request.data_dir is None:
         raise ValueError(f"{name}: give --data_dir, the folder in which it lies")
-    if not any(_reads(study, spec) for study in studies):
+    if not any(spec.role in study.roles for study in studies):
         raise ValueError(f"{name}: none of the studies reads it")
     return spec
-
-
-def _reads(study: Study, spec: DatasetSpec) -> bool:
-    """Whether the study reads the set; one that reads all sets needs labels."""
-    return study.wants(spec.name) and (spec.labelled or study.datasets is not None)
 
 
 def _dataset(request: Request, spec: DatasetSpec) -> Dataset:

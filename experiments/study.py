@@ -9,7 +9,7 @@ from experiments import launch
 from jclip.lookup import lookup
 from jclip.store import Store
 from jclip.studies.facts import read_facts
-from jclip.studies.study import load_study, run_studies
+from jclip.studies.study import load_study, run_studies, with_options
 from jclip.studies.subject import Answers, Subject, stored_answers, stored_recipe
 
 STORE = flags.DEFINE_string("store", None, "Where features are kept.", required=True)
@@ -21,6 +21,7 @@ DATASETS = flags.DEFINE_list(
 LIMIT = flags.DEFINE_integer(
     "limit", None, "Only so many images of each set; by default all of the last run.", 1
 )
+OPTION = flags.DEFINE_multi_string("option", [], launch.OPTION_HELP)
 TEMPLATES = flags.DEFINE_string(
     "templates", "openai80", "For heads made from texts: the method, as rows name it."
 )
@@ -30,16 +31,20 @@ OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
 def main() -> None:
     problems, store = launch.Problems(), Store(STORE.value)
     studies = problems.gather(load_study, STUDIES.value)
+    with problems.gathered():
+        studies = with_options(studies, OPTION.value)
     models = problems.gather(_known(store), MODELS.value or store.models())
-    subjects = [Subject(model, _answers(store, model, problems)) for model in models]
+    subjects = [
+        Subject(model, _answers(store, model, problems), read_facts(store, model))
+        for model in models
+    ]
     problems.check()
     if not subjects:
         raise ValueError(f"{store.root} holds no features; see experiments.evaluate")
     out = launch.out_folder(OUT.value)
     with launch.recorded(out) as record:
         findings = run_studies(studies, subjects)
-        facts = {model: read_facts(store, model) for model in models}
-        launch.write(findings, facts, out, launch.console(), record)
+        launch.write(findings, out, launch.console(), record)
         if findings.problems:
             raise ValueError("\n".join(findings.problems))
 

@@ -41,6 +41,21 @@ class Preprocess:
             raise ValueError("Preprocess: " + "; ".join(problems))
 
 
+# What a data set is to a study.
+ROLES = (
+    "test",
+    "shift",
+    "video",
+    "factors",
+    "cue-conflict",
+    "ood",
+    "train",
+    "captions",
+    "swaps",
+    "stereo",
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One number and what it is: every result of jclip is a row.

@@ -128,7 +128,7 @@ def test_examples_are_replaced_by_more_and_not_by_fewer(tmp_path):
     names = [f"n{i}\n'ü" for i in range(10)]
     for n in (4, 10, 6):
         write_examples(folder, names[:n], {"label": np.arange(n)}, labels)
-    back, columns, _ = read_examples(folder)
+    back, columns, *_ = read_examples(folder)
     assert back == tuple(names)
     np.testing.assert_array_equal(columns["label"], np.arange(10))
     with pytest.raises(ValueError, match="example 1 is"):

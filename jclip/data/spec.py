@@ -11,6 +11,8 @@ from jclip.arrays import Int
 from jclip.data.labels import LabelSpace
 from jclip.data.messages import few
 from jclip.data.sources import Examples, Source
+from jclip.lookup import unknown
+from jclip.types import ROLES
 
 
 @runtime_checkable
@@ -42,6 +44,9 @@ class DatasetSpec:
       border: pixels to cut from every side before resizing.
       labelled: whether its images have labels. In a set without, of images that belong
         to no class, all are -1, and `labels` says which classes they are tested for.
+      role: what it is to a study, one of `jclip.types.ROLES`. A "test" set is a clean
+        one, with which others are compared.
+      against: name of the test set with which this one is compared; empty for none.
       version: raised when the set or its labels change.
     """
 
@@ -56,6 +61,8 @@ class DatasetSpec:
     columns: tuple[Column, ...] = ()
     border: int = 0
     labelled: bool = True
+    role: str = "test"
+    against: str = ""
     version: int = 1
 
     def __post_init__(self):
@@ -67,6 +74,8 @@ class DatasetSpec:
             )
         if self.border < 0:
             problems.append(f"border is {self.border}, expected 0 or more pixels")
+        if self.role not in ROLES:
+            problems.append(unknown(self.role, ROLES, "role"))
         if problems:
             raise ValueError(f"data set {self.name!r}: " + "; ".join(problems))
 

@@ -72,6 +72,10 @@ KEYS = {
     # How many images there must be; how many pixels to cut off every side.
     "size": Key((int,)),
     "border": Key((int,)),
+    # What the set is to a study (see `jclip.types.ROLES`), and the name of the clean test
+    # set that it is compared with.
+    "role": Key((str,)),
+    "against": Key((str,)),
     # To be printed.
     "reference": Key((str,)),
     "licence": Key((str,)),
@@ -124,6 +128,8 @@ def _spec(name: str, table: Any, path: epath.Path) -> DatasetSpec:
         how_to_get=f"It is described in {path}.",
         columns=_columns(table, path.parent),
         border=table.get("border", 0),
+        labelled=table.get("role") != "ood",
+        **_given(table, "role", "against"),
         **made,
     )
 

@@ -109,7 +109,7 @@ def prepare(
             job.shards.folder.mkdir(parents=True, exist_ok=True)
             locks.enter_context(sole_writer(job.shards.folder))
             job.shards.begin(job.fingerprint)
-            table = dataset.names, dataset.columns, dataset.labels
+            table = dataset.names, dataset.columns, dataset.labels, *_role(dataset)
             write_examples(job.shards.folder, *table)
             job.shards.tidy()
         _check_space(jobs, len(dataset), store)
@@ -152,11 +152,16 @@ def result(job: Job, dataset: Dataset) -> Embeddings:
         dataset.names,
         dataset.columns,
         dataset.labels,
+        *_role(dataset),
         {name: unreadable[name] for name in dataset.names if name in unreadable},
         job.fingerprint,
         # Shards that were there have been compared with their records in `prepare`.
         functools.partial(job.shards.read, n, check=False),
     )
+
+
+def _role(dataset: Dataset) -> tuple[str, str]:
+    return dataset.spec.role, dataset.spec.against
 
 
 def _from_disk(path: epath.Path, dtype: Any, mesh: Mesh) -> Model:

@@ -6,7 +6,7 @@ elsewhere. One file, `examples.npz`, holds those of the longest run so far.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from etils import epath
@@ -20,6 +20,8 @@ def write_examples(
     names: Sequence[str],
     columns: Mapping[str, np.ndarray],
     labels: LabelSpace,
+    role: str = "test",
+    against: str = "",
 ) -> None:
     """Keeps the table, unless a longer one of the same examples is there.
 
@@ -32,16 +34,32 @@ def write_examples(
         _check_order(folder, stored, names)
         if len(stored) > len(names):
             return
-    plain = {"names": list(names), "labels": dataclasses.asdict(labels)}
+    plain = {
+        "names": list(names),
+        "labels": dataclasses.asdict(labels),
+        "role": role,
+        "against": against,
+    }
     write_npz(path, plain, columns)
 
 
-def read_examples(
-    folder: epath.Path,
-) -> tuple[tuple[str, ...], dict[str, np.ndarray], LabelSpace]:
-    """Names, columns and label space, as they were written."""
+class Table(NamedTuple):
+    """What `write_examples` keeps."""
+
+    names: tuple[str, ...]
+    columns: dict[str, np.ndarray]
+    labels: LabelSpace
+    role: str
+    against: str
+
+
+def read_examples(folder: epath.Path) -> Table:
+    """The table as it was written."""
     plain, columns = read_npz(folder / "examples.npz")
-    return tuple(plain["names"]), columns, _label_space(plain["labels"])
+    labels = _label_space(plain["labels"])
+    return Table(
+        tuple(plain["names"]), columns, labels, plain["role"], plain["against"]
+    )
 
 
 def _check_order(

@@ -39,6 +39,7 @@ class Embeddings:
       names: of the examples, in the data set's order.
       columns: by name, arrays along the examples.
       labels: what the labels mean.
+      role, against: what the set is to a study, see `DatasetSpec`.
       unreadable: names of images that could not be read, with the reason.
       fingerprint: everything that made the features.
       load: gives the features; called when they are first asked for.
@@ -49,6 +50,8 @@ class Embeddings:
     names: tuple[str, ...]
     columns: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
     labels: LabelSpace
+    role: str
+    against: str
     unreadable: Mapping[str, str]
     fingerprint: Mapping[str, Any] = dataclasses.field(repr=False)
     load: Callable[[], np.ndarray] = dataclasses.field(repr=False)
@@ -114,14 +117,16 @@ class Store:
                 "again to go on, or say how many of its examples to read"
             )
         shards.require(n)
-        names, columns, labels = read_examples(shards.folder)
-        names, unreadable = names[:n], shards.unreadable(n)
+        table = read_examples(shards.folder)
+        names, unreadable = table.names[:n], shards.unreadable(n)
         return Embeddings(
             model,
             dataset,
             names,
-            {name: column[:n] for name, column in columns.items()},
-            labels,
+            {name: column[:n] for name, column in table.columns.items()},
+            table.labels,
+            table.role,
+            table.against,
             {name: unreadable[name] for name in names if name in unreadable},
             shards.manifest()["fingerprint"],
             functools.partial(shards.read, n),

@@ -6,17 +6,18 @@ the set has them; images without any are left out (Beyer et al., 2020).
 https://arxiv.org/abs/2006.07159
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from jclip.metrics.accuracy import class_mean, label_rank, set_rank
 from jclip.metrics.intervals import proportion
 from jclip.report.dots import DotPlot
 from jclip.report.sections import Summary
 from jclip.report.tables import Column, Table
-from jclip.studies.study import Study
+from jclip.studies.study import NoOptions, Study
 from jclip.studies.subject import Subject
-from jclip.types import Row
+from jclip.types import Facts, Row
 
+READ = ("test", "shift", "video", "factors", "cue-conflict", "train")
 COLUMNS = (
     Column("top1", "top-1"),
     Column("top5", "top-5"),
@@ -24,8 +25,8 @@ COLUMNS = (
 )
 
 
-def measure(subject: Subject) -> Iterator[Row]:
-    for dataset in subject.datasets:
+def measure(subject: Subject, options: NoOptions) -> Iterator[Row]:
+    for dataset in subject.of_role(*READ):
         logits, labels = subject.logits(dataset)
         rank = label_rank(logits, labels)
         yield subject.row(dataset, "top1", proportion(rank <= 1))
@@ -38,7 +39,7 @@ def measure(subject: Subject) -> Iterator[Row]:
             yield subject.row(dataset, "top1", proportion(rank <= 1), slice="real")
 
 
-def summarise(rows: Sequence[Row]) -> Summary:
+def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
     first = tuple(row for row in rows if (row.metric, row.slice) == ("top1", ""))
     datasets = dict.fromkeys(row.dataset for row in first)
     across = tuple(Column(dataset, dataset) for dataset in datasets)
@@ -59,7 +60,7 @@ STUDY = Study(
         "is more than chance. Numbers on different sets have different classes and "
         "images, so compare models within a set."
     ),
-    datasets=None,
+    roles=READ,
     measure=measure,
     summarise=summarise,
 )

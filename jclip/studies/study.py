@@ -3,18 +3,24 @@
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import jclip.studies
-from jclip.lookup import unknown
+from jclip.lookup import lookup, unknown
 from jclip.report.figures import Figure
 from jclip.report.sections import Section, Summary
 from jclip.report.tables import Table
 from jclip.studies.subject import Subject
-from jclip.types import Row
+from jclip.types import Facts, Row
 
 # Modules of this package that are no study.
 OTHERS = ("facts", "heads", "study", "subject")
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """Of a study that has but one protocol."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,22 +31,27 @@ class Study:
       name: that of its module in `jclip.studies`.
       question: in one line.
       reading: how to read its numbers and figures, in a sentence or two.
-      datasets: names of the sets that it reads; None for every set with labels.
-      measure: from one model's answers to rows; reads those of `datasets` that the
-        subject has.
-      summarise: from the rows of all models to tables and figures.
+      roles: of the sets that it reads, see `DatasetSpec.role`.
+      measure: from one model's answers and the options to rows; reads those of its sets
+        that the subject has.
+      summarise: from the rows of all models, and what is known of them, to tables and
+        figures.
+      compare: from the same and the options to further rows, which need several models
+        (fitted lines, differences), and texts that say what could not be compared. None
+        where every number is of one model.
+      options: a frozen record of the protocol's variants, with their defaults.
     """
 
     name: str
     question: str
     reading: str
-    datasets: tuple[str, ...] | None
-    measure: Callable[[Subject], Iterable[Row]]
-    summarise: Callable[[Sequence[Row]], Summary]
-
-    def wants(self, dataset: str) -> bool:
-        """Whether the study reads this set."""
-        return self.datasets is None or dataset in self.datasets
+    roles: tuple[str, ...]
+    measure: Callable[[Subject, Any], Iterable[Row]]
+    summarise: Callable[[Sequence[Row], Mapping[str, Facts]], Summary]
+    compare: (
+        Callable[[Sequence[Row], Mapping[str, Facts], Any], Iterable[Row | str]] | None
+    ) = None
+    options: Any = NoOptions()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +62,15 @@ class Findings:
       rows: of all studies and subjects.
       sections: what each study that has rows makes of them.
       problems: what could not be measured and why, one line each.
+      skipped: studies that had nothing to read, one line each.
+      facts: what is known of the models, by name.
     """
 
     rows: tuple[Row, ...]
     sections: tuple[Section, ...]
     problems: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+    facts: Mapping[str, Facts] = dataclasses.field(default_factory=dict)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -85,19 +100,88 @@ def run_studies(studies: Iterable[Study], subjects: Sequence[Subject]) -> Findin
     """The rows, tables and figures of all studies.
 
     What one subject's answers do not allow (NaN among the logits, say) is a problem
-    that is reported; the others are measured all the same.
+    that is reported; the others are measured all the same. A study that finds none of
+    the sets that it reads is named among what was skipped.
     """
-    found, sections, problems = [], [], []
+    found, sections, problems, skipped = [], [], [], []
+    facts = {subject.name: subject.facts for subject in subjects}
     for study in studies:
-        rows = []
-        for subject in subjects:
-            try:
-                rows += study.measure(subject)
-            except ValueError as error:
-                problems.append(f"{study.name} of {subject.name}: {error}")
+        rows, wrong = _measured(study, subjects)
+        rows, more = _compared(study, rows, facts) if rows else (rows, [])
+        problems += wrong + more
         found += rows
         if rows:
-            summary = study.summarise(rows)
+            summary = study.summarise(rows, facts)
             section = Section(study.name, study.question, study.reading, summary)
             sections.append(section)
-    return Findings(tuple(found), tuple(sections), tuple(problems))
+        elif not wrong:
+            roles = ", ".join(study.roles)
+            skipped.append(
+                f"{study.name}: no model has answered a set that it reads ({roles})"
+            )
+    lists = found, sections, problems, skipped
+    return Findings(*map(tuple, lists), facts)
+
+
+def with_options(studies: Sequence[Study], given: Sequence[str]) -> list[Study]:
+    """The studies with options like "factors.annotation=multi".
+
+    Values are read as the default is: text, whole numbers, fractions, true or false.
+
+    Raises:
+      ValueError: every unknown study, field or value, together.
+    """
+    by_name = {study.name: study for study in studies}
+    problems = []
+    for text in given:
+        try:
+            target, _, value = text.partition("=")
+            name, _, field = target.partition(".")
+            study = lookup(by_name, name, "study with options")
+            options = _replaced(study, field, value)
+            by_name[name] = dataclasses.replace(study, options=options)
+        except ValueError as error:
+            problems.append(f"--option={text}: {error}")
+    if problems:
+        raise ValueError("\n".join(problems))
+    return [by_name[study.name] for study in studies]
+
+
+def _replaced(study: Study, field: str, value: str) -> Any:
+    """The study's options with one of them changed; the record checks the value."""
+    defaults = {
+        f.name: getattr(study.options, f.name)
+        for f in dataclasses.fields(study.options)
+    }
+    default = lookup(defaults, field, f"option of {study.name}")
+    if isinstance(default, bool):
+        values = {"true": True, "false": False}
+        changed = lookup(values, value.lower(), "value of an option")
+    elif isinstance(default, tuple):
+        changed = tuple(value.split("+"))
+    else:
+        changed = type(default)(value)
+    return dataclasses.replace(study.options, **{field: changed})
+
+
+def _measured(study: Study, subjects: Sequence[Subject]) -> tuple[list[Row], list[str]]:
+    rows, problems = [], []
+    for subject in subjects:
+        # What came before a problem is kept.
+        try:
+            rows.extend(study.measure(subject, study.options))
+        except ValueError as error:
+            problems.append(f"{study.name} of {subject.name}: {error}")
+    return rows, problems
+
+
+def _compared(
+    study: Study, rows: list[Row], facts: Mapping[str, Facts]
+) -> tuple[list[Row], list[str]]:
+    """With the rows that need several models, and what did not allow some."""
+    if study.compare is None:
+        return rows, []
+    found = list(study.compare(rows, facts, study.options))
+    more = [each for each in found if isinstance(each, Row)]
+    problems = [f"{study.name}: {each}" for each in found if isinstance(each, str)]
+    return rows + more, problems

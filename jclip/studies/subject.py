@@ -3,14 +3,16 @@
 import collections
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jclip.arrays import Array, Float, Int
+from jclip.data.labels import LabelSpace
 from jclip.lookup import lookup
 from jclip.metrics.accuracy import check
 from jclip.metrics.intervals import Estimate
@@ -18,26 +20,73 @@ from jclip.models.head import Head
 from jclip.models.model import affine
 from jclip.store import Embeddings, Store, digest
 from jclip.studies.heads import OWN
-from jclip.types import Row
+from jclip.types import Facts, Row
 
 BLOCK = 4096  # images at a time
+
+
+class Outputs(NamedTuple):
+    """What a model makes of the images of a set, labelled or not.
+
+    Attributes:
+      logits: float32 (n, k), over the set's own classes.
+      features: float32 (n, d), as the head takes them, before any normalisation.
+      head: from these features to these logits.
+      texts: whether the head was made from texts, and is no classifier's own.
+      penultimate: whether the features are what a last linear layer takes; False where
+        they are logits themselves.
+    """
+
+    logits: Float[np.ndarray, "n k"]
+    features: Float[np.ndarray, "n d"]
+    head: Head
+    texts: bool
+    penultimate: bool
+
+
+class Predictions(NamedTuple):
+    """The class that a model names for each image.
+
+    Attributes:
+      classes: int (n,), labels.
+      confidence: float (n,), the probability of that class.
+      labels: int (n,), the right ones.
+    """
+
+    classes: Int[np.ndarray, " n"]
+    confidence: Float[np.ndarray, " n"]
+    labels: Int[np.ndarray, " n"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
     """What one model says to the images of one data set.
 
+    What is large is a function, called when it is needed.
+
     Attributes:
-      logits: gives them as float32 (n, k); called when they are needed, as they are
-        large.
-      columns: of the same n examples; "label" (n,), and others where the set has them.
+      columns: of the n examples that could be read; "label" (n,), and others where the
+        set has them.
+      labels: what the labels mean.
+      logits: from a label space of the same base to float32 (n, k); None for a model of
+        which only the predicted classes are known.
+      outputs: see `Outputs`; None likewise.
+      predicted: classes and confidences, where there are no logits.
+      names: of the examples.
+      role, against: what the set is to a study, see `DatasetSpec`.
       method: where the head came from: a prompt set, or "own" for a classifier's.
       precision: of the encoder.
       fingerprint: hash of everything that the logits depend on.
     """
 
-    logits: Callable[[], Float[np.ndarray, "n k"]]
     columns: Mapping[str, np.ndarray]
+    labels: LabelSpace
+    logits: Callable[[LabelSpace], Float[np.ndarray, "n k"]] | None = None
+    outputs: Callable[[], Outputs] | None = None
+    predicted: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None
+    names: tuple[str, ...] = ()
+    role: str = "test"
+    against: str = ""
     method: str = ""
     precision: str = ""
     fingerprint: str = ""
@@ -48,43 +97,116 @@ class Subject:
 
     Attributes:
       name: of the model.
+      facts: what is known of its training.
       datasets: names of the sets that it has answered.
     """
 
-    def __init__(self, name: str, answers: Mapping[str, Answers]):
+    def __init__(
+        self, name: str, answers: Mapping[str, Answers], facts: Facts | None = None
+    ):
         self.name = name
+        self.facts = facts or Facts()
         self.datasets = tuple(answers)
         self._answers = dict(answers)
 
-    def logits(
-        self, dataset: str
-    ) -> tuple[Float[np.ndarray, "n k"], Int[np.ndarray, " n"]]:
-        """Logits and labels of the examples that could be read, checked."""
-        answers = self._of(dataset)
-        logits, labels = answers.logits(), answers.columns["label"]
-        try:
-            check(logits, labels)
-        except ValueError as error:
-            raise ValueError(f"{dataset}: {error}") from error
-        return logits, labels
+    def of_role(self, *roles: str, against: str | None = None) -> tuple[str, ...]:
+        """The sets of these roles; with `against`, those compared with that set alone."""
+        return tuple(
+            name
+            for name, answers in self._answers.items()
+            if answers.role in roles and against in (None, answers.against)
+        )
+
+    def against(self, dataset: str) -> str:
+        """The clean test set with which this one is compared; empty for none."""
+        return self._of(dataset).against
+
+    def space(self, dataset: str) -> LabelSpace:
+        """What the labels of the set mean."""
+        return self._of(dataset).labels
 
     def columns(self, dataset: str) -> Mapping[str, np.ndarray]:
         """The columns of the set, aligned with the logits."""
         return self._of(dataset).columns
 
+    def names(self, dataset: str) -> tuple[str, ...]:
+        """The names of the set's examples, aligned with the logits."""
+        return self._of(dataset).names
+
+    def logits(
+        self, dataset: str, labels: LabelSpace | None = None
+    ) -> tuple[Float[np.ndarray, "n k"], Int[np.ndarray, " n"]]:
+        """Logits and labels of the examples that could be read, checked.
+
+        Another label space of the same base gives the examples of its classes alone, and
+        the logits over these: ImageNet's validation images of ImageNet-R's classes.
+        """
+        answers = self._of(dataset)
+        if answers.logits is None:
+            raise ValueError(
+                f"{dataset}: only the predicted classes are known, and no logits"
+            )
+        index = answers.columns["label"]
+        space = labels or answers.labels
+        logits = answers.logits(space)
+        if labels is not None:
+            logits, index = _matched(logits, index, answers.labels, labels)
+        self._check(dataset, logits, index)
+        return logits, index
+
+    def outputs(self, dataset: str) -> Outputs:
+        """Logits, features and head; of sets without labels too."""
+        answers = self._of(dataset)
+        if answers.outputs is None:
+            raise ValueError(
+                f"{dataset}: only the predicted classes are known, and no features"
+            )
+        return answers.outputs()
+
+    def predictions(self, dataset: str) -> Predictions:
+        """The predicted class and its probability; of published predictions too.
+
+        Of equal logits the class with the lower index is taken.
+        """
+        answers = self._of(dataset)
+        if answers.predicted is not None:
+            return Predictions(*answers.predicted(), answers.columns["label"])
+        logits, labels = self.logits(dataset)
+        classes = logits.argmax(axis=1)
+        return Predictions(classes, _confidence(logits), labels)
+
     def row(
-        self, dataset: str, metric: str, estimate: Estimate, *, slice: str = ""
+        self,
+        dataset: str,
+        metric: str,
+        estimate: Estimate,
+        *,
+        slice: str = "",
+        method: str | None = None,
     ) -> Row:
-        """The estimate as a row that says what produced it."""
+        """The estimate as a row that says what produced it.
+
+        `method` is that of the answers by default.
+        """
         answers = self._of(dataset)
         return Row(
             **{"model": self.name, "dataset": dataset, "metric": metric},
             **estimate._asdict(),
-            method=answers.method,
+            method=answers.method if method is None else method,
             slice=slice,
             precision=answers.precision,
             fingerprint=answers.fingerprint,
         )
+
+    def method(self, dataset: str) -> str:
+        """Where the head came from: a prompt set, or "own" for a classifier's."""
+        return self._of(dataset).method
+
+    def _check(self, dataset: str, logits: np.ndarray, labels: np.ndarray) -> None:
+        try:
+            check(logits, labels)
+        except ValueError as error:
+            raise ValueError(f"{dataset}: {error}") from error
 
     def _of(self, dataset: str) -> Answers:
         return lookup(self._answers, dataset, f"data set for {self.name}")
@@ -101,19 +223,24 @@ def stored_answers(
       recipe: of the head; see `stored_recipe`.
     """
     head, projection = store.read_head(embeddings.model, recipe)
-    head = embeddings.labels.apply(head)
     valid, columns = embeddings.valid, embeddings.columns
     made_from = {
         "features": embeddings.fingerprint,
         "head": recipe,
         "labels": digest(columns["label"].tolist()),
     }
+    stored = functools.partial(_logits, embeddings, head, projection)
     return Answers(
-        functools.partial(_logits, embeddings, head, projection),
-        {name: column[valid] for name, column in columns.items()},
-        recipe["method"],
-        embeddings.fingerprint["precision"],
-        digest(made_from),
+        columns={name: column[valid] for name, column in columns.items()},
+        labels=embeddings.labels,
+        logits=stored,
+        outputs=functools.partial(_outputs, embeddings, head, projection, recipe),
+        names=tuple(itertools.compress(embeddings.names, valid)),
+        role=embeddings.role,
+        against=embeddings.against,
+        method=recipe["method"],
+        precision=embeddings.fingerprint["precision"],
+        fingerprint=digest(made_from),
     )
 
 
@@ -153,14 +280,34 @@ def stored_recipe(
 
 
 def _logits(
-    embeddings: Embeddings, head: Head, projection: Mapping[str, Array]
+    embeddings: Embeddings,
+    head: Head,
+    projection: Mapping[str, Array],
+    labels: LabelSpace,
 ) -> Float[np.ndarray, "n k"]:
+    head = labels.apply(head)
     features = embeddings.load()[embeddings.valid]
     logits = np.empty((len(features), len(head.classes)), np.float32)
     for start in range(0, len(features), BLOCK):
         block = slice(start, start + BLOCK)
         logits[block] = head(_project(features[block], projection))
     return logits
+
+
+def _outputs(
+    embeddings: Embeddings,
+    head: Head,
+    projection: Mapping[str, Array],
+    recipe: Mapping[str, Any],
+) -> Outputs:
+    features = np.asarray(_project(embeddings.load()[embeddings.valid], projection))
+    return Outputs(
+        _logits(embeddings, head, projection, embeddings.labels),
+        features,
+        embeddings.labels.apply(head),
+        recipe["method"] != OWN,
+        embeddings.fingerprint["features"] != "logits",
+    )
 
 
 def _project(
@@ -170,3 +317,26 @@ def _project(
     features = jnp.asarray(features)
     with jax.default_matmul_precision("highest"):
         return affine(features, projection) if projection else features
+
+
+def _matched(
+    logits: np.ndarray, labels: np.ndarray, own: LabelSpace, other: LabelSpace
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels of the examples whose class is one of another label space."""
+    if own.groups is not None or own.base_classes != other.base_classes:
+        raise ValueError(
+            f"images with labels of {own.base!r} cannot be matched with {other.base!r}; "
+            "expected single classes of one and the same base"
+        )
+    matched = other.from_base(np.asarray(own.members)[labels])
+    return logits[matched >= 0], matched[matched >= 0]
+
+
+def _confidence(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """The largest probability of each row's softmax."""
+    found = np.empty(len(logits), np.float32)
+    for start in range(0, len(logits), BLOCK):
+        block = logits[start : start + BLOCK]
+        block = block - block.max(axis=1, keepdims=True)
+        found[start : start + BLOCK] = 1 / np.exp(block).sum(axis=1)
+    return found

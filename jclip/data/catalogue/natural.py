@@ -29,6 +29,8 @@ def _imagenet_v2(name: str, released: str) -> DatasetSpec:
     return DatasetSpec(
         name=name,
         suite="shift",
+        role="shift",
+        against="imagenet-1k",
         # Folders are named 0 to 999; in alphabetical order 10 would come before 2.
         source=Folder(
             f"imagenetv2-{released}-format-val", tuple(str(i) for i in range(1000))
@@ -53,6 +55,8 @@ NATURAL = (
     DatasetSpec(
         name="imagenet-a",
         suite="shift",
+        role="shift",
+        against="imagenet-1k",
         source=Folder("imagenet-a"),
         labels=label_space("imagenet-a"),
         size=7_500,
@@ -66,6 +70,8 @@ NATURAL = (
     DatasetSpec(
         name="imagenet-r",
         suite="shift",
+        role="shift",
+        against="imagenet-1k",
         source=Folder("imagenet-r"),
         labels=label_space("imagenet-r"),
         size=30_000,
@@ -79,6 +85,8 @@ NATURAL = (
     DatasetSpec(
         name="imagenet-sketch",
         suite="shift",
+        role="shift",
+        against="imagenet-1k",
         source=Folder("sketch"),
         labels=label_space("imagenet-1k"),
         size=50_889,
@@ -92,6 +100,8 @@ NATURAL = (
     DatasetSpec(
         name="objectnet",
         suite="shift",
+        role="shift",
+        against="imagenet-1k",
         # 113 of its 313 objects are among ImageNet's classes.
         source=Folder("objectnet-1.0/images", among_others=True),
         labels=label_space("objectnet"),

@@ -13,6 +13,19 @@ SUITE = "world"
 VERSION = 1  # raised when the renderer or a recipe changes: see the digest of its tests
 LABELS = LabelSpace("world", SHAPES)
 
+ROLE = {
+    "world-train": "train",
+    "world-train-balanced": "train",
+    "world-test": "test",
+    "world-video": "video",
+    "world-factors": "factors",
+    "world-cue-conflict": "cue-conflict",
+    "world-captions": "captions",
+    "world-swaps": "swaps",
+    "world-stereo": "stereo",
+    **{name: "ood" for name in SETS if name.startswith("world-ood")},
+}
+
 
 def _indices(shapes: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(SHAPES.index(shape) for shape in shapes)
@@ -63,7 +76,9 @@ def _spec(name: str) -> DatasetSpec:
         reference=f"after {MIRRORED[name]}",
         licence="Apache-2.0, as jclip",
         how_to_get="There is nothing to get: jclip renders it when it is read.",
-        labelled=not name.startswith("world-ood"),
+        labelled=ROLE.get(name) != "ood",
+        role=ROLE.get(name, "shift"),
+        against="" if ROLE.get(name) in ("test", "train") else "world-test",
         version=VERSION,
     )
 
