@@ -223,7 +223,19 @@ def test_comparisons_see_the_rows_of_all_models_and_add_their_own():
     made = study(measure, compare=compare, options=Options())
     findings = run_studies([made], subjects)
     assert [row.metric for row in findings.rows] == ["top1", "top1", "difference"]
-    assert findings.problems == ("s: too few models for a fit",)
+    assert not findings.problems
+    assert findings.skipped == ("s: too few models for a fit",)
+
+
+def test_what_the_data_do_not_allow_is_said_once_and_is_no_failure():
+    def measure(subject, options):
+        yield "x: no image has the factor style"
+        yield subject.row("x", "top1", Estimate(0.5, 0.4, 0.6, 60))
+
+    subjects = [Subject(name, {"x": answers()}) for name in "ab"]
+    findings = run_studies([study(measure)], subjects)
+    assert len(findings.rows) == 2 and not findings.problems
+    assert findings.skipped == ("s: x: no image has the factor style",)
 
 
 def test_sets_are_found_by_their_role_and_what_they_are_compared_with():

@@ -33,12 +33,13 @@ class Study:
       reading: how to read its numbers and figures, in a sentence or two.
       roles: of the sets that it reads, see `DatasetSpec.role`.
       measure: from one model's answers and the options to rows; reads those of its sets
-        that the subject has.
+        that the subject has. Texts among the rows say what the data do not allow (no
+        image of a factor); they are reported, and no failure.
       summarise: from the rows of all models, and what is known of them, to tables and
         figures.
       compare: from the same and the options to further rows, which need several models
-        (fitted lines, differences), and texts that say what could not be compared. None
-        where every number is of one model.
+        (fitted lines, differences), and texts likewise (too few models for a line).
+        None where every number is of one model.
       options: a frozen record of the protocol's variants, with their defaults.
     """
 
@@ -46,7 +47,7 @@ class Study:
     question: str
     reading: str
     roles: tuple[str, ...]
-    measure: Callable[[Subject, Any], Iterable[Row]]
+    measure: Callable[[Subject, Any], Iterable[Row | str]]
     summarise: Callable[[Sequence[Row], Mapping[str, Facts]], Summary]
     compare: (
         Callable[[Sequence[Row], Mapping[str, Facts], Any], Iterable[Row | str]] | None
@@ -62,7 +63,7 @@ class Findings:
       rows: of all studies and subjects.
       sections: what each study that has rows makes of them.
       problems: what could not be measured and why, one line each.
-      skipped: studies that had nothing to read, one line each.
+      skipped: what was left out for want of data or models, one line each.
       facts: what is known of the models, by name.
     """
 
@@ -106,19 +107,21 @@ def run_studies(studies: Iterable[Study], subjects: Sequence[Subject]) -> Findin
     found, sections, problems, skipped = [], [], [], []
     facts = {subject.name: subject.facts for subject in subjects}
     for study in studies:
-        rows, wrong = _measured(study, subjects)
-        rows, more = _compared(study, rows, facts) if rows else (rows, [])
-        problems += wrong + more
-        found += rows
+        results, wrong = _measured(study, subjects)
+        if study.compare is not None and (rows := _rows(results)):
+            results += study.compare(rows, facts, study.options)
+        rows, texts = _rows(results), [x for x in results if isinstance(x, str)]
         if rows:
             summary = study.summarise(rows, facts)
             section = Section(study.name, study.question, study.reading, summary)
             sections.append(section)
-        elif not wrong:
+        elif not wrong and not texts:
             roles = ", ".join(study.roles)
-            skipped.append(
-                f"{study.name}: no model has answered a set that it reads ({roles})"
-            )
+            texts = [f"no model has answered a set that it reads ({roles})"]
+        found += rows
+        problems += wrong
+        # What the data do not allow, they allow no model.
+        skipped += [f"{study.name}: {text}" for text in dict.fromkeys(texts)]
     lists = found, sections, problems, skipped
     return Findings(*map(tuple, lists), facts)
 
@@ -164,24 +167,19 @@ def _replaced(study: Study, field: str, value: str) -> Any:
     return dataclasses.replace(study.options, **{field: changed})
 
 
-def _measured(study: Study, subjects: Sequence[Subject]) -> tuple[list[Row], list[str]]:
-    rows, problems = [], []
+def _measured(
+    study: Study, subjects: Sequence[Subject]
+) -> tuple[list[Row | str], list[str]]:
+    """Rows and texts of all subjects, and what went wrong with some."""
+    results, problems = [], []
     for subject in subjects:
         # What came before a problem is kept.
         try:
-            rows.extend(study.measure(subject, study.options))
+            results.extend(study.measure(subject, study.options))
         except ValueError as error:
             problems.append(f"{study.name} of {subject.name}: {error}")
-    return rows, problems
+    return results, problems
 
 
-def _compared(
-    study: Study, rows: list[Row], facts: Mapping[str, Facts]
-) -> tuple[list[Row], list[str]]:
-    """With the rows that need several models, and what did not allow some."""
-    if study.compare is None:
-        return rows, []
-    found = list(study.compare(rows, facts, study.options))
-    more = [each for each in found if isinstance(each, Row)]
-    problems = [f"{study.name}: {each}" for each in found if isinstance(each, str)]
-    return rows + more, problems
+def _rows(results: Iterable[Row | str]) -> list[Row]:
+    return [result for result in results if isinstance(result, Row)]
