@@ -19,7 +19,7 @@ RENDERED = {spec.name for spec in WORLD}
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_an_entry_says_what_it_is_and_where_it_comes_from(name):
     spec = CATALOGUE[name]
-    assert spec.suite in ("clean", "shift", "world")
+    assert spec.suite in ("clean", "shift", "cue-conflict", "world")
     assert ", 20" in spec.reference and "https://" in spec.reference
     assert spec.licence
     assert len(spec.how_to_get) > 40
@@ -85,7 +85,7 @@ def test_missing_data_say_how_to_get_them(name, tmp_path):
 
 def test_real_labels_of_imagenet_are_optional_but_not_broken(tmp_path):
     spec = SETS["imagenet-1k"]
-    (column,) = spec.columns
+    column, *_ = spec.columns
     root = epath.Path(tmp_path)
     names = ("n01440764/ILSVRC2012_val_00000002.JPEG",)
     assert column.load(root, names, spec.labels) is None

@@ -132,6 +132,7 @@ def test_names_that_are_digits_are_names():
         ("imagenet-a", 200, 200),
         ("imagenet-r", 200, 200),
         ("objectnet", 113, 125),
+        ("cue-conflict", 16, 207),
     ],
 )
 def test_sizes_of_the_released_lists(name, classes, members):
@@ -180,6 +181,13 @@ def test_objectnets_groups_are_as_released(shared):
     }
     groups = {name: set(group) for name, group in label_space("objectnet").groups}
     assert groups == expected
+
+
+def test_the_categories_of_cue_conflicts_are_as_released(shared):
+    file = shared / "annotations" / "geirhos_16_to_imagenet1k.json"
+    groups = {name: [*ids] for name, ids in label_space("cue-conflict").groups}
+    assert groups == json.loads(file.read_text())
+    assert [*groups] == sorted(groups) and label_space("cue-conflict").how == "mean"
 
 
 def test_an_unknown_space_names_the_nearest():

@@ -170,19 +170,21 @@ def _subset(resource: str) -> LabelSpace:
     return dataclasses.replace(_imagenet(), keep=keep)
 
 
-def _groups(resource: str) -> LabelSpace:
+def _groups(resource: str, how: str = "max") -> LabelSpace:
     rows = [line.split() for line in _lines(resource)]
     groups = tuple((name, tuple(map(int, group))) for name, *group in rows)
-    return dataclasses.replace(_imagenet(), groups=groups)
+    return dataclasses.replace(_imagenet(), groups=groups, how=how)
 
 
-# ImageNet's index is the rank of the wnid. The 200 classes of -A and -R and the map
-# from ObjectNet's folders are facts of those data sets, as indices.
+# ImageNet's index is the rank of the wnid. The 200 classes of -A and -R, the map from
+# ObjectNet's folders and that to the 16 categories of cue conflicts are facts of those
+# data sets, as indices. Cue conflicts go by the mean, as a category has 1 to 109 members.
 LABEL_SPACES = {
     "imagenet-1k": _imagenet,
     "imagenet-a": functools.partial(_subset, "imagenet_a.txt"),
     "imagenet-r": functools.partial(_subset, "imagenet_r.txt"),
     "objectnet": functools.partial(_groups, "objectnet.txt"),
+    "cue-conflict": functools.partial(_groups, "cue_conflict.txt", "mean"),
 }
 
 

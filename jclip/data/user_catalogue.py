@@ -30,12 +30,14 @@ from etils import epath
 
 from jclip.data.catalogue import CATALOGUE
 from jclip.data.columns import LabelLists
+from jclip.data.cue_conflict import TextureInName
+from jclip.data.imagenet_x import PACKAGE, factor_columns
 from jclip.data.labels import LABEL_SPACES, LabelSpace, label_space, own_classes
 from jclip.data.sources import TFDS, FileList, Folder, Shards, Source
 from jclip.data.sources.examples import below
 from jclip.data.sources.folder import class_folders
 from jclip.data.sources.shards import shard_paths
-from jclip.data.spec import DatasetSpec
+from jclip.data.spec import Column, DatasetSpec
 from jclip.lookup import unknown
 
 _KINDS = {str: "text", int: "a whole number", list: "a list of texts"}
@@ -67,13 +69,17 @@ KEYS = {
     "file_column": Key((str,), needs="labels"),
     "label_column": Key((str,), needs="labels"),
     "real_column": Key((str,), needs="labels"),
+    # The factors of ImageNet-X: "imagenet-x" for the annotations in the installed package,
+    # or a folder with files of the same names.
+    "factors": Key((str,)),
     # The entry of key.json with the label, "label", in tars without key.cls.
     "label_key": Key((str,), needs="tar"),
     # How many images there must be; how many pixels to cut off every side.
     "size": Key((int,)),
     "border": Key((int,)),
     # What the set is to a study (see `jclip.types.ROLES`), and the name of the clean test
-    # set that it is compared with.
+    # set that it is compared with. The textures of a "cue-conflict" are read from the
+    # names, <shape><number>-<texture><number>.png.
     "role": Key((str,)),
     "against": Key((str,)),
     # To be printed.
@@ -201,11 +207,18 @@ def _source(name: str, table: Mapping[str, Any], place: epath.Path) -> Source:
     return Folder(str(images), tuple(table["folders"]) if "folders" in table else None)
 
 
-def _columns(table: Mapping[str, Any], place: epath.Path) -> tuple[LabelLists, ...]:
-    if "real_column" not in table:
-        return ()
-    path = str(_file(place, table["labels"]))
-    return (LabelLists(path, table["real_column"], **_given(table, "file_column")),)
+def _columns(table: Mapping[str, Any], place: epath.Path) -> tuple[Column, ...]:
+    columns: list[Column] = []
+    if "real_column" in table:
+        path = str(_file(place, table["labels"]))
+        given = _given(table, "file_column")
+        columns.append(LabelLists(path, table["real_column"], **given))
+    if (factors := table.get("factors")) is not None:
+        folder = factors if factors == PACKAGE else str(_folder(place, factors))
+        columns += factor_columns(folder, optional=False)
+    if table.get("role") == "cue-conflict":
+        columns.append(TextureInName())
+    return tuple(columns)
 
 
 def _given(table: Mapping[str, Any], *keys: str) -> dict[str, str]:

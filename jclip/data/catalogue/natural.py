@@ -3,6 +3,7 @@
 import dataclasses
 
 from jclip.data.columns import RealLabels
+from jclip.data.imagenet_x import factor_columns
 from jclip.data.labels import label_space
 from jclip.data.sources import TFDS, Folder
 from jclip.data.spec import DatasetSpec
@@ -19,9 +20,9 @@ IMAGENET = DatasetSpec(
         "Register at https://image-net.org, take ILSVRC2012_img_val.tar, and sort the "
         "images into imagenet-1k/val/<wnid>/ILSVRC2012_val_*.JPEG. For ReaL labels put "
         "real.json of https://github.com/google-research/reassessed-imagenet into "
-        "imagenet-1k/."
+        "imagenet-1k/. For the factors of ImageNet-X: pip install imagenet-x==0.0.7."
     ),
-    columns=(RealLabels("imagenet-1k/real.json"),),
+    columns=(RealLabels("imagenet-1k/real.json"), *factor_columns()),
 )
 
 

@@ -93,13 +93,14 @@ def _varied(seed: str, index: int) -> Scene:
 
 
 def _factor_columns(name: Name, scenes: Sequence[Scene]) -> Columns:
-    """All factors of an image, 0 or 1 each, and the index of the top one or -1."""
+    """Columns like those of ImageNet-X, see `jclip.data.imagenet_x.FactorColumn`."""
     names = [*factors.FACTORS]
     tops = [factors.TOPS[i // len(SHAPES)] for i in range(len(scenes))]
     present = [factors.present(scene) for scene in scenes]
     return {
         "factors": np.array([[f in p for f in names] for p in present], np.int32),
         "top": np.array([names.index(t) if t else -1 for t in tops], np.int32),
+        "prototype": np.array([t is None for t in tops], np.int32),
     }
 
 
