@@ -91,7 +91,7 @@ def test_shape_bias_is_the_definition_spelled_out(made_up):
     assert len(decided.shape) == conflicts
     assert decided.decided.sum() == estimate.n == shape + texture
     assert estimate.value == shape / (shape + texture)
-    assert estimate[1:3] == wilson(shape, shape + texture)
+    assert estimate[1:3] == wilson(int(shape), int(shape + texture))
 
 
 def test_both_intervals_are_of_one_width(made_up):
