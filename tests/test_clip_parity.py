@@ -193,3 +193,54 @@ def test_a_setting_that_nobody_handles_is_an_error():
     config["vision_cfg"] |= {"qk_norm": True, "scale_fc": True}
     with pytest.raises(ValueError, match=r"vision_cfg\.qk_norm.*vision_cfg\.scale_fc"):
         clip.arch_of(config, "gelu", MEAN, STD)
+
+
+def test_training_takes_the_statistics_of_the_batch():
+    config = tiny_clip.reduced(CONFIGS["RN50"])
+    network = tiny_clip.network(config)
+    model = converted(config, network)
+    images = inputs(config)[0]
+    pixels = jnp.asarray(images, jnp.float32) / 255
+    normalised = (np.asarray(pixels) - np.float32(MEAN)) / np.float32(STD)
+    # First, since the converted arrays are PyTorch's own, which it changes in place.
+    features, stats = jax.jit(Model.train_pixels)(model, pixels, jax.random.key(0))
+    network.train()
+    with torch.no_grad():
+        source = torch.tensor(normalised).permute(0, 3, 1, 2)
+        expected = network.encode_image(source).numpy()
+    assert np.abs(features - expected).max() < 1e-4 * np.abs(expected).max()
+    moved = flat(converted(config, network).stats)
+    means = {path for path in moved if path.endswith("mean")}
+    assert means and flat(stats).keys() == moved.keys()
+    for path in means:
+        np.testing.assert_allclose(flat(stats)[path], moved[path], rtol=1e-3, atol=1e-4)
+    # PyTorch's running variances are unbiased; of 3 x 32 x 32 values that is little.
+    path = "stem0/norm/var"
+    np.testing.assert_allclose(flat(stats)[path], moved[path], rtol=2e-3)
+
+
+def test_training_without_a_batch_norm_moves_no_statistics():
+    config = tiny_clip.reduced(CONFIGS["ViT-B-32"])
+    model = converted(config, tiny_clip.network(config))
+    pixels = jnp.asarray(inputs(config)[0], jnp.float32) / 255
+    features, stats = model.train_pixels(pixels, jax.random.key(0))
+    np.testing.assert_allclose(features, model.embed_pixels(pixels), rtol=1e-5)
+    assert stats == {}
+
+
+def test_patches_are_what_is_pooled():
+    config = tiny_clip.reduced(CONFIGS["ViT-B-32"])
+    config["vision_cfg"] |= {"pool_type": "avg", "final_ln_after_pool": False}
+    model = converted(config, tiny_clip.network(config))
+    pixels = jnp.asarray(inputs(config)[0], jnp.float32) / 255
+    patches = model.embed_patches(pixels)
+    assert patches.shape[:3] == (3, 3, 3)
+    pooled = model.embed_pixels(pixels, project=False)
+    np.testing.assert_allclose(patches.mean((1, 2)), pooled, rtol=1e-4, atol=1e-5)
+
+
+def test_a_resnet_has_no_patches():
+    config = tiny_clip.reduced(CONFIGS["RN50"])
+    model = converted(config, tiny_clip.network(config))
+    with pytest.raises(ValueError, match="ModifiedResNet has no patches"):
+        model.embed_patches(jnp.zeros((1, 64, 64, 3)))

@@ -101,24 +101,45 @@ class Model:
         return self.embed_pixels(pixels, project=project)
 
     def embed_pixels(
-        self,
-        pixels: Float[Array, "b h w 3"],
-        *,
-        project: bool = True,
-        key: jax.Array | None = None,
+        self, pixels: Float[Array, "b h w 3"], *, project: bool = True
     ) -> Float[Array, "b d"]:
-        """The same from floats in [0, 1]; differentiable.
-
-        A `key` switches on what only training does (patch dropout).
-        """
-        arch = self.arch
-        variables = {"params": self._params("image"), "batch_stats": self.stats}
-        mean, std = (jnp.asarray([[[c]]], jnp.float32) for c in (arch.mean, arch.std))
-        dtype = self.dtype
-        pixels = ((pixels - mean) / std).astype(dtype)
-        with _precision(dtype):
-            features = arch.image.module().apply(variables, pixels, key)
+        """The same from floats in [0, 1]; differentiable."""
+        with _precision(self.dtype):
+            module, variables = self.arch.image.module(), self._image_variables()
+            features = module.apply(variables, self._normalised(pixels))
             return self.project(features) if project else features.astype(jnp.float32)
+
+    def train_pixels(
+        self, pixels: Float[Array, "b h w 3"], key: jax.Array
+    ) -> tuple[Float[Array, "b d"], Leaf]:
+        """The same as training sees it, and the running statistics afterwards.
+
+        Patches are dropped where the architecture says so, and a ModifiedResNet's norms
+        take the statistics of the batch (an EfficientNet's keep the running ones).
+        """
+        with _precision(self.dtype):
+            module, variables = self.arch.image.module(), self._image_variables()
+            features, changed = module.apply(
+                variables, self._normalised(pixels), key, mutable=["batch_stats"]
+            )
+            return self.project(features), changed.get("batch_stats", self.stats)
+
+    def embed_patches(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b y x d"]:
+        """A vision transformer's features of each patch, from floats in [0, 1].
+
+        They come after the last norm, and are neither pooled nor projected.
+        """
+        tower = self.arch.image
+        if not isinstance(tower, VisionTransformer):
+            raise ValueError(
+                f"{type(tower).__name__} has no patches; expected a VisionTransformer"
+            )
+        side = tower.image_size // tower.patch_size
+        with _precision(self.dtype):
+            module, variables = tower.module(pooled=False), self._image_variables()
+            patches = module.apply(variables, self._normalised(pixels))
+            shape = len(pixels), side, side, tower.width
+            return patches.reshape(shape).astype(jnp.float32)
 
     def embed_texts(self, tokens: Int[Array, "b t"]) -> Float[Array, "b d"]:
         """Projected text features, before normalisation to unit length."""
@@ -157,6 +178,15 @@ class Model:
         }
         rest = jax.tree.map(lambda x: x.astype(jnp.float32), (self.stats, self.head))
         return Model(cast, *rest, self.arch)
+
+    def _image_variables(self) -> dict[str, Any]:
+        return {"params": self._params("image"), "batch_stats": self.stats}
+
+    def _normalised(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b h w 3"]:
+        mean, std = (
+            jnp.asarray([[[c]]], jnp.float32) for c in (self.arch.mean, self.arch.std)
+        )
+        return ((pixels - mean) / std).astype(self.dtype)
 
     def _params(self, tower: str) -> Any:
         params = self.params.get(tower)
@@ -207,7 +237,7 @@ def _fresh_head(d: int, classes: tuple[str, ...]) -> Head:
 
 
 def affine(
-    x: Float[Array, "b d"], projection: Mapping[str, Array]
+    x: Float[Array, "b d"], projection: Mapping[str, Leaf]
 ) -> Float[Array, "b e"]:
     """A projection in float32: times its kernel, plus its bias where it has one."""
     y = x.astype(jnp.float32) @ projection["kernel"].astype(jnp.float32)

@@ -41,12 +41,17 @@ class ModifiedResNet:
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, then the running-statistics BatchNorm."""
+    """A convolution without bias, then a BatchNorm.
+
+    The norm has the running statistics, and in training the batch's, which move the
+    running ones by a tenth.
+    """
 
     width: int
     kernel: int
     stride: int = 1
     epsilon: float = 1e-5
+    training: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b y x k"]:
@@ -59,7 +64,13 @@ class ConvNorm(nn.Module):
             use_bias=False,
             name="conv",
         )(x)
-        return nn.BatchNorm(True, epsilon=self.epsilon, name="norm")(x)
+        return nn.BatchNorm(
+            not self.training,
+            momentum=0.9,
+            epsilon=self.epsilon,
+            use_fast_variance=False,
+            name="norm",
+        )(x)
 
 
 class Bottleneck(nn.Module):
@@ -68,15 +79,17 @@ class Bottleneck(nn.Module):
     width: int
     stride: int
     epsilon: float
+    training: bool
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], _: None) -> tuple[Array, None]:
-        out, eps = 4 * self.width, self.epsilon
-        y = nn.relu(ConvNorm(self.width, 1, epsilon=eps, name="reduce")(x))
-        y = nn.relu(ConvNorm(self.width, 3, epsilon=eps, name="mix")(y))
-        y = ConvNorm(out, 1, epsilon=eps, name="expand")(average(y, self.stride))
+        out = 4 * self.width
+        norm = {"epsilon": self.epsilon, "training": self.training}
+        y = nn.relu(ConvNorm(self.width, 1, **norm, name="reduce")(x))
+        y = nn.relu(ConvNorm(self.width, 3, **norm, name="mix")(y))
+        y = ConvNorm(out, 1, **norm, name="expand")(average(y, self.stride))
         if self.stride > 1 or x.shape[-1] != out:
-            x = ConvNorm(out, 1, epsilon=eps, name="shortcut")(average(x, self.stride))
+            x = ConvNorm(out, 1, **norm, name="shortcut")(average(x, self.stride))
         return nn.relu(x + y), None
 
 
@@ -111,16 +124,19 @@ class ModifiedResNetModule(nn.Module):
     def __call__(
         self, pixels: Float[Array, "b h w 3"], key: jax.Array | None = None
     ) -> Float[Array, "b d"]:
-        s = self.shape
-        x = pixels
+        s, x = self.shape, pixels
+        training = key is not None
         stem = [(s.width // 2, 2), (s.width // 2, 1), (s.width, 1)]
         for i, (width, stride) in enumerate(stem):
             name = f"stem{i}"
-            x = nn.relu(ConvNorm(width, 3, stride, s.epsilon, name=name)(x))
+            x = nn.relu(ConvNorm(width, 3, stride, s.epsilon, training, name=name)(x))
         x = average(x, 2)
         for i, depth in enumerate(s.depths):
             width, stride = s.width * 2**i, 1 if i == 0 else 2
-            x, _ = Bottleneck(width, stride, s.epsilon, name=f"stage{i}_first")(x, None)
+            block = Bottleneck(
+                width, stride, s.epsilon, training, name=f"stage{i}_first"
+            )
+            x, _ = block(x, None)
             if depth > 1:
                 rest = nn.scan(
                     Bottleneck,
@@ -128,7 +144,8 @@ class ModifiedResNetModule(nn.Module):
                     split_rngs={"params": True},
                     length=depth - 1,
                 )
-                x, _ = rest(width, 1, s.epsilon, name=f"stage{i}_rest")(x, None)
+                name = f"stage{i}_rest"
+                x, _ = rest(width, 1, s.epsilon, training, name=name)(x, None)
         return AttentionPool(s.heads, name="pool")(x)
 
 

@@ -49,20 +49,24 @@ class VisionTransformer:
         """Length of the features before the projection."""
         return self.width
 
-    def module(self) -> nn.Module:
+    def module(self, *, pooled: bool = True) -> nn.Module:
         """The network, from normalised pixels to features."""
-        return VisionTransformerModule(self)
+        return VisionTransformerModule(self, pooled)
 
 
 class VisionTransformerModule(nn.Module):
-    """Pixels to the pooled features before CLIP's projection."""
+    """Pixels to the pooled features before CLIP's projection.
+
+    With `pooled=False` to those of the patches, (b, t, d), after the last norm.
+    """
 
     shape: VisionTransformer
+    pooled: bool = True
 
     @nn.compact
     def __call__(
         self, pixels: Float[Array, "b h w 3"], key: jax.Array | None = None
-    ) -> Float[Array, "b d"]:
+    ) -> Float[Array, "b ..."]:
         s = self.shape
         x = PatchEmbedding(s.patch_size, s.width, name="stem")(pixels)
         normal = nn.initializers.normal(s.width**-0.5)
@@ -86,6 +90,8 @@ class VisionTransformerModule(nn.Module):
         )(x, None)
         # Only the class token is read, so only it is normed.
         norm = layer_norm(s.epsilon, "ln_post")
+        if not self.pooled:
+            return norm(x[:, 1:])
         if s.pool == "token":
             return norm(x[:, 0])
         return norm(x[:, 1:].mean(1)) if s.norm_after_pool else norm(x[:, 1:]).mean(1)
