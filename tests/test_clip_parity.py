@@ -198,11 +198,10 @@ def test_a_setting_that_nobody_handles_is_an_error():
 def test_training_takes_the_statistics_of_the_batch():
     config = tiny_clip.reduced(CONFIGS["RN50"])
     network = tiny_clip.network(config)
-    model = converted(config, network)
-    images = inputs(config)[0]
-    pixels = jnp.asarray(images, jnp.float32) / 255
+    # Copied, since PyTorch will change its own arrays in place.
+    model = jax.tree.map(np.array, converted(config, network))
+    pixels = jnp.asarray(inputs(config)[0], jnp.float32) / 255
     normalised = (np.asarray(pixels) - np.float32(MEAN)) / np.float32(STD)
-    # First, since the converted arrays are PyTorch's own, which it changes in place.
     features, stats = jax.jit(Model.train_pixels)(model, pixels, jax.random.key(0))
     network.train()
     with torch.no_grad():
