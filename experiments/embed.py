@@ -21,29 +21,38 @@ from etils import epath
 from rich.console import Console
 
 from experiments import launch
-from experiments.plan import Plan, Request, make_plan
+from experiments.plan import Plan, Request, demonstration, make_plan
 from experiments.progress import Meter
 from jclip.devices import barrier, data_mesh, start_distributed
-from jclip.embed import embed
-from jclip.models.bundle import load_bundle
+from jclip.embed import Towers, embed
+from jclip.models.bundle import demo_bundles, load_bundle
 from jclip.store import Embeddings, Store, digest
 from jclip.studies.facts import model_facts, write_facts
 from jclip.studies.heads import Wording, make_head
+from jclip.studies.study import study_names
 
-MODELS = flags.DEFINE_list("models", [], "Names or folders of bundles.")
-STUDIES = flags.DEFINE_list("studies", ["accuracy"], "Names of studies.")
+WORLD = "runs/world"  # so that the same command finds what it has embedded
+
+MODELS = flags.DEFINE_list(
+    "models",
+    [],
+    "Names or folders of bundles; by default jclip's own, of the demonstration world.",
+)
+STUDIES = flags.DEFINE_list("studies", [], launch.STUDIES_HELP)
 OPTION = flags.DEFINE_multi_string("option", [], launch.OPTION_HELP)
 DATASETS = flags.DEFINE_list(
     "datasets",
     [],
     "Names of data sets. By default all of --catalogue, and those under --data_dir that "
-    "the studies read.",
+    "the studies read; without either, those of the world for jclip's own models.",
 )
 DATA_DIR = flags.DEFINE_string("data_dir", None, "The folder of jclip's data sets.")
 CATALOGUE = flags.DEFINE_string(
     "catalogue", None, "A TOML file that describes data sets of your own."
 )
-OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
+OUT = flags.DEFINE_string(
+    "out", None, f"{launch.OUT_HELP} The demonstration's is {WORLD}."
+)
 STORE = flags.DEFINE_string(
     "store", None, "Where features are kept; <out>/store by default."
 )
@@ -60,7 +69,9 @@ FEATURE_DTYPE = flags.DEFINE_enum(
     "feature_dtype", "float32", ["float32", "float16"], "What features are kept as."
 )
 TEMPLATES = flags.DEFINE_string(
-    "templates", "openai80", "A prompt set, or a file of templates."
+    "templates",
+    None,
+    "A prompt set, or a file of templates; by default what the model's source uses.",
 )
 CLASS_NAMES = flags.DEFINE_string(
     "class_names", "openai", "Names of ImageNet's classes: openai, or a file of names."
@@ -115,14 +126,16 @@ def main() -> None:
 @contextlib.contextmanager
 def embedded() -> Iterator[Stage]:
     """Plans the first stage and does it; the run is recorded until the block ends."""
-    if not MODELS.value:
+    if not MODELS.value and (DATA_DIR.value or CATALOGUE.value or not demo_bundles()):
         raise app.UsageError("give --models, names or folders of bundles")
     start_distributed()
-    out, console = launch.out_folder(OUT.value), launch.console()
+    default = demonstration(MODELS.value, DATA_DIR.value, CATALOGUE.value)
+    where = OUT.value or (WORLD if default else None)
+    out, console = launch.out_folder(where), launch.console()
     request = _request(out)
     plan = make_plan(request)
-    # Without --out the same command would begin anew in another folder.
-    again = "" if OUT.value else f"; if it is stopped, go on with --out={out}"
+    # Without a fixed folder the same command would begin anew in another one.
+    again = "" if where else f"; if it is stopped, go on with --out={out}"
     console.print(f"{plan.text()}\nresults will be in {out}{again}", soft_wrap=True)
     _keep_compiled(request.store)
     with launch.recorded(out) as record:
@@ -137,7 +150,7 @@ def embedded() -> Iterator[Stage]:
 def _request(out: epath.Path) -> Request:
     return Request(
         models=MODELS.value,
-        studies=STUDIES.value,
+        studies=STUDIES.value or study_names(),
         options=OPTION.value,
         store=Store(STORE.value or out / "store"),
         datasets=DATASETS.value,
@@ -153,6 +166,8 @@ def _request(out: epath.Path) -> Request:
 def _keep_compiled(store: Store) -> None:
     """Compiled programs are kept beside the features, for the next launch."""
     jax.config.update("jax_compilation_cache_dir", str(store.root / ".compiled"))
+    # Heads are many small programs, which together take longer than the towers.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def _keep_facts(plan: Plan, store: Store) -> None:
@@ -184,7 +199,7 @@ def _embed(
     plan: Plan, request: Request, console: Console
 ) -> dict[tuple[str, str], Embeddings]:
     """What the store holds in the end, by the names of model and data set."""
-    found = {}
+    found, towers = {}, Towers()
     missing = sum(pair.missing for pair in plan.pairs) // jax.process_count()
     with launch.stop_signal() as stop, Meter(console, missing) as meter:
         for dataset, pairs in plan.by_dataset():
@@ -195,6 +210,7 @@ def _embed(
                 store=request.store,
                 precision=request.precision,
                 feature_dtype=request.feature_dtype,
+                towers=towers,
                 workers=WORKERS.value,
                 stop=stop,
                 progress=meter.of(dataset.name),

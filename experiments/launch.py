@@ -30,6 +30,7 @@ from jclip.studies.study import Findings
 DEBUG = flags.DEFINE_bool("debug", False, "Show where in the code an error arose.")
 
 PACKAGES = ("jclip", "jax", "jaxlib", "flax", "numpy", "pillow")
+STUDIES_HELP = "Names of studies; by default all, as far as their sets are there."
 OPTION_HELP = (
     'A variant of a study\'s protocol, as "factors.annotation=multi"; may be repeated.'
 )

@@ -11,14 +11,14 @@ from etils import epath
 
 from experiments.launch import Problems
 from jclip.data.catalogue import CATALOGUE
-from jclip.data.catalogue.world import SUITE as WORLD
+from jclip.data.catalogue.world import SUITE
 from jclip.data.dataset import Dataset, load_dataset
 from jclip.data.spec import DatasetSpec
 from jclip.data.user_catalogue import read_catalogue
 from jclip.durable import lack_of_space
 from jclip.embed import fingerprint
 from jclip.lookup import lookup
-from jclip.models.bundle import Bundle, find_bundle, without_weights
+from jclip.models.bundle import Bundle, demo_bundles, find_bundle, without_weights
 from jclip.store import Store
 from jclip.studies.heads import Wording, obstacle, recipe
 from jclip.studies.study import Study, load_study, with_options
@@ -26,6 +26,12 @@ from jclip.types import Preprocess
 
 # Any will do to look at the files: the loop takes each model's own.
 PREPROCESS = Preprocess(224, 224)
+# Left out unless it is named: studies need one sample of training images.
+BESIDE = ("world-train-balanced",)
+LABEL = (
+    f"demonstration: jclip draws the images of the {SUITE}'s sets; their numbers say that "
+    "everything works, not how good CLIP is"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +39,12 @@ class Request:
     """What a launch asks for.
 
     Attributes:
-      models: names or folders of bundles.
+      models: names or folders of bundles; empty for those of the demonstration.
       studies: names.
       options: of studies, see `jclip.studies.study.with_options`.
       store: where features are kept.
-      datasets: names; empty for all that the studies read and that are there.
+      datasets: names; empty for all that the studies read and that are there, which are
+        those of the world for a `demonstration`.
       data_dir: the folder of jclip's data sets; None where only one's own are used.
       catalogue: a TOML file with data sets of one's own; None without.
       limit: the first so many examples of each set; None for all.
@@ -107,17 +114,28 @@ class Plan:
         """The plan as a person reads it."""
         missing = sum(pair.missing for pair in self.pairs)
         total = sum(len(pair.dataset) for pair in self.pairs)
+        drawn = any(pair.dataset.spec.suite == SUITE for pair in self.pairs)
         lines = [
+            *([LABEL] if drawn else []),
             f"studies: {', '.join(study.name for study in self.studies)}",
-            *(
-                f"data set: {dataset.name} ({len(dataset):,} images) with "
-                f"{', '.join(pair.model for pair in group)}"
-                for dataset, group in self.by_dataset()
-            ),
+            f"models: {', '.join(self.models)}",
+            *(self._line(*each) for each in self.by_dataset()),
             f"images to embed: {missing:,}; in the store: {total - missing:,}",
             *(f"left out: {line}" for line in self.left_out),
         ]
         return "\n".join(lines)
+
+    def _line(self, dataset: Dataset, pairs: Sequence[Pair]) -> str:
+        some = ", ".join(pair.model for pair in pairs)
+        some = f" with {some}" if len(pairs) < len(self.models) else ""
+        return f"data set: {dataset.name} ({len(dataset):,} images){some}"
+
+
+def demonstration(
+    models: Sequence[str], data_dir: str | None, catalogue: str | None
+) -> bool:
+    """Whether a launch is of jclip's own models and data alone, as without any flag."""
+    return data_dir is None and catalogue is None and {*models} <= {*demo_bundles()}
 
 
 def make_plan(request: Request) -> Plan:
@@ -131,7 +149,7 @@ def make_plan(request: Request) -> Plan:
     studies = problems.gather(load_study, request.studies)
     with problems.gathered():
         studies = with_options(studies, request.options)
-    models = problems.gather(_model, request.models)
+    models = problems.gather(_model, request.models or demo_bundles())
     problems.twice("study", request.studies)
     problems.twice("model", [bundle.spec.name for _, bundle in models])
     specs, absent = _choose(request, studies, problems)
@@ -165,11 +183,11 @@ def _choose(
         problems.twice("data set", request.datasets)
         find = functools.partial(_named, {**CATALOGUE, **own}, request, studies)
         return problems.gather(find, request.datasets), []
-    # The demonstration world says nothing of real images: it is read when asked for.
-    real = [spec for spec in CATALOGUE.values() if spec.suite != WORLD]
-    wanted = [
-        spec for spec in real if any(spec.role in study.roles for study in studies)
-    ]
+    read = [spec for spec in CATALOGUE.values() if _is_read(spec, studies)]
+    if demonstration(request.models, request.data_dir, request.catalogue):
+        return [s for s in read if s.suite == SUITE and s.name not in BESIDE], []
+    # The world says nothing of real images: beside them it is read when asked for.
+    wanted = [spec for spec in read if spec.suite != SUITE]
     if request.data_dir is None:
         return [*own.values()], ["jclip's data sets: no --data_dir is given"]
     root = epath.Path(request.data_dir)
@@ -187,11 +205,15 @@ def _named(
 ) -> DatasetSpec:
     """The set of this name, if it can be read and a study reads it."""
     spec = lookup(known, name, "data set")
-    if name in CATALOGUE and spec.suite != WORLD and request.data_dir is None:
+    if name in CATALOGUE and spec.suite != SUITE and request.data_dir is None:
         raise ValueError(f"{name}: give --data_dir, the folder in which it lies")
-    if not any(spec.role in study.roles for study in studies):
+    if not _is_read(spec, studies):
         raise ValueError(f"{name}: none of the studies reads it")
     return spec
+
+
+def _is_read(spec: DatasetSpec, studies: Sequence[Study]) -> bool:
+    return any(spec.role in study.roles for study in studies)
 
 
 def _dataset(request: Request, spec: DatasetSpec) -> Dataset:

@@ -9,11 +9,11 @@ from experiments import launch
 from jclip.lookup import lookup
 from jclip.store import Store
 from jclip.studies.facts import read_facts
-from jclip.studies.study import load_study, run_studies, with_options
+from jclip.studies.study import load_study, run_studies, study_names, with_options
 from jclip.studies.subject import Answers, Subject, stored_answers, stored_recipe
 
 STORE = flags.DEFINE_string("store", None, "Where features are kept.", required=True)
-STUDIES = flags.DEFINE_list("studies", ["accuracy"], "Names of studies.")
+STUDIES = flags.DEFINE_list("studies", [], launch.STUDIES_HELP)
 MODELS = flags.DEFINE_list("models", [], "Names of stored models; all by default.")
 DATASETS = flags.DEFINE_list(
     "datasets", [], "Names of data sets; by default all that a model has seen."
@@ -23,14 +23,14 @@ LIMIT = flags.DEFINE_integer(
 )
 OPTION = flags.DEFINE_multi_string("option", [], launch.OPTION_HELP)
 TEMPLATES = flags.DEFINE_string(
-    "templates", "openai80", "For heads made from texts: the method, as rows name it."
+    "templates", None, "Of several heads made from texts: the method, as rows name it."
 )
 OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
 
 
 def main() -> None:
     problems, store = launch.Problems(), Store(STORE.value)
-    studies = problems.gather(load_study, STUDIES.value)
+    studies = problems.gather(load_study, STUDIES.value or study_names())
     with problems.gathered():
         studies = with_options(studies, OPTION.value)
     models = problems.gather(_known(store), MODELS.value or store.models())

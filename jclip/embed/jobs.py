@@ -13,9 +13,10 @@ from etils import epath
 from jax.sharding import Mesh
 
 from jclip.data.dataset import Dataset
-from jclip.devices import barrier, replicated
+from jclip.devices import barrier
 from jclip.durable import lack_of_space, sole_writer
-from jclip.models.bundle import Bundle, find_bundle, load_bundle
+from jclip.embed.towers import Towers, image_tower
+from jclip.models.bundle import Bundle, find_bundle
 from jclip.models.model import Model
 from jclip.models.spec import Spec, read_spec
 from jclip.store.examples import write_examples
@@ -75,14 +76,16 @@ def new_job(
     store: Store | None,
     precision: str,
     feature_dtype: str,
+    towers: Towers,
 ) -> Job:
     """The job of one model; its weights are not read yet."""
     dtype = jnp.dtype(precision)
     if isinstance(bundle, Bundle):
-        spec, load = bundle.spec, functools.partial(_on_mesh, bundle.model, dtype, mesh)
+        spec = bundle.spec
+        load = functools.partial(image_tower, bundle.model, dtype, mesh)
     else:
         path = find_bundle(bundle)
-        spec, load = read_spec(path), functools.partial(_from_disk, path, dtype, mesh)
+        spec, load = read_spec(path), functools.partial(towers.load, path, dtype, mesh)
     made_by = fingerprint(spec, dataset, precision, feature_dtype)
     if store is None:
         return Job(spec, load, made_by, InMemory())
@@ -162,18 +165,6 @@ def result(job: Job, dataset: Dataset) -> Embeddings:
 
 def _role(dataset: Dataset) -> tuple[str, str]:
     return dataset.spec.role, dataset.spec.against
-
-
-def _from_disk(path: epath.Path, dtype: Any, mesh: Mesh) -> Model:
-    bundle = load_bundle(path, dtype=dtype, mesh=mesh, towers=("image",))
-    return _on_mesh(bundle.model, dtype, mesh)
-
-
-def _on_mesh(model: Model, dtype: Any, mesh: Mesh) -> Model:
-    """The image tower alone, a copy on every device."""
-    tower = {"image": model.params["image"]}
-    tower = dataclasses.replace(model, params=tower, head=None)
-    return jax.device_put(tower.cast(dtype), replicated(mesh))
 
 
 def _share(ranges: Sequence[range]) -> Sequence[range]:

@@ -20,6 +20,7 @@ from jclip.durable import is_local
 from jclip.embed.decoded import DISK, MEMORY, Decoded
 from jclip.embed.encode import cells, encode, in_shards
 from jclip.embed.jobs import Job, finish, new_job, prepare, result
+from jclip.embed.towers import Towers
 from jclip.lookup import unknown
 from jclip.models.bundle import Bundle
 from jclip.store.shards import gaps
@@ -41,6 +42,7 @@ def embed(
     store: Store | None = None,
     precision: str = "float32",
     feature_dtype: str = "float32",
+    towers: Towers | None = None,
     memory: int = MEMORY,
     disk: int = DISK,
     workers: int | None = None,
@@ -63,6 +65,8 @@ def embed(
       precision: what the image tower computes in: "float32" with full products,
         "bfloat16" or "float16".
       feature_dtype: what is kept: "float32", or "float16" at half the size.
+      towers: what loads the models of paths, and keeps them if it is given to several
+        calls.
       memory, disk: bounds, in bytes, on the decoded images that are kept for the next
         model.
       workers: threads that decode images; one for each core by default.
@@ -84,6 +88,7 @@ def embed(
         store=store,
         precision=precision,
         feature_dtype=feature_dtype,
+        towers=towers or Towers(memory=0),
     )
     jobs = [new(bundle) for bundle in bundles]
     _check_names(jobs)

@@ -38,6 +38,9 @@ from jclip.models.model import Model
 from jclip.models.spec import Spec, read_spec
 from jclip.models.tokenizer import Tokenizer
 
+# The demonstration models, which come with the package.
+PACKAGED = epath.resource_path("jclip") / "bundles"
+
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
@@ -93,7 +96,8 @@ def load_bundle(
     """The bundle of this name or at this path, checked, on the device or mesh.
 
     Args:
-      name_or_path: a folder, or a name that is looked for in `$JCLIP_BUNDLES`.
+      name_or_path: a folder, or a name that is looked for in `$JCLIP_BUNDLES` and then
+        among the `demo_bundles`.
       dtype: what the towers compute in: float32, bfloat16 or float16.
       mesh: every device of it gets a copy; None for the first local device.
       towers: "image", "text" or both; the other's parameters are not read.
@@ -134,22 +138,28 @@ def without_weights(name_or_path: epath.PathLike) -> Bundle:
 def find_bundle(name_or_path: epath.PathLike) -> epath.Path:
     """The folder of a bundle; a miss says where was looked and how to make it."""
     path = epath.Path(name_or_path)
-    if (path / "spec.json").exists():
-        return path
     home = os.environ.get("JCLIP_BUNDLES")
-    if home and (epath.Path(home) / path / "spec.json").exists():
-        return epath.Path(home) / path
-    looked = str(path.parent), home or "$JCLIP_BUNDLES (not set)"
-    known = [p.parent.name for d in (path.parent, home) if d for p in _specs(d)]
+    places = [path.parent, *([epath.Path(home)] if home else []), PACKAGED]
+    for folder in (path, *(place / path for place in places[1:])):
+        if (folder / "spec.json").exists():
+            return folder
+    looked = path.parent, home or "$JCLIP_BUNDLES (not set)", PACKAGED
+    known = [spec.parent.name for place in places for spec in _specs(place)]
     stem, _, tag = path.name.partition(".")
     raise ValueError(
         f"{unknown(path.name, known, 'bundle')}\n"
-        f"  {str(name_or_path)!r} is no folder with a spec.json; looked in {' and '.join(looked)}.\n"
+        f"  {str(name_or_path)!r} is no folder with a spec.json; looked in "
+        f"{', '.join(map(str, looked))}.\n"
         "  To make it, one of:\n"
         f"    python -m converters.convert --source=open_clip --name={stem} "
         f"--weights={tag or 'TAG_OR_FILE'} --out=bundles/\n"
         f"    python -m converters.convert --source=timm --name={path.name} --out=bundles/"
     )
+
+
+def demo_bundles() -> tuple[str, ...]:
+    """Names of the models of the demonstration world, which come with the package."""
+    return tuple(spec.parent.name for spec in _specs(PACKAGED))
 
 
 def flat(tree: Any) -> dict[str, Any]:

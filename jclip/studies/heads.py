@@ -22,6 +22,7 @@ from jclip.zeroshot.head import zero_shot_head
 from jclip.zeroshot.prompts import PROMPTS, Templates, class_names, fill, templates
 
 OWN = "own"
+OPENAI = "openai80"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +30,13 @@ class Wording:
     """How classes are put into words.
 
     Attributes:
-      templates: name of a prompt set, or a file of templates.
+      templates: name of a prompt set, or a file of templates; None for what the model's
+        source uses: OpenAI's 80 templates where the bundle has them, else its first set.
       class_names: for ImageNet's classes: "openai", or a file with one name a line.
         Other label spaces have names of their own.
     """
 
-    templates: str = "openai80"
+    templates: str | None = None
     class_names: str = "openai"
 
 
@@ -113,7 +115,18 @@ def words(
             f"{wording.class_names} has {len(names)} names, but {labels.base} has "
             f"{len(labels.base_classes)} classes"
         )
-    return names, templates(bundle, wording.templates)
+    return names, templates(bundle, _prompt_set(bundle, wording))
+
+
+def _prompt_set(bundle: Bundle, wording: Wording) -> str:
+    if wording.templates is not None:
+        return wording.templates
+    if not bundle.prompts:
+        raise ValueError(
+            f"{bundle.spec.name} came without prompts, so a prompt set must be named: "
+            f"{', '.join(PROMPTS)}, or a file of templates"
+        )
+    return OPENAI if OPENAI in bundle.prompts else next(iter(bundle.prompts))
 
 
 def _method(
@@ -124,8 +137,8 @@ def _method(
     prompts: Templates,
 ) -> str:
     """Name of the prompt set; files with a hash, as their contents may change."""
-    known = wording.templates in {**PROMPTS, **bundle.prompts}
-    parts = [wording.templates if known else _file(wording.templates, prompts)]
+    name = _prompt_set(bundle, wording)
+    parts = [name if name in {**PROMPTS, **bundle.prompts} else _file(name, prompts)]
     if labels.base in LABEL_SPACES and wording.class_names != "openai":
         parts.append(_file(wording.class_names, names))
     return " ".join(parts)

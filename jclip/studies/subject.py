@@ -19,7 +19,7 @@ from jclip.metrics.intervals import Estimate
 from jclip.models.head import Head
 from jclip.models.model import affine
 from jclip.store import Embeddings, Store, digest
-from jclip.studies.heads import OWN
+from jclip.studies.heads import OPENAI, OWN
 from jclip.types import Facts, Row
 
 BLOCK = 4096  # images at a time
@@ -245,14 +245,15 @@ def stored_answers(
 
 
 def stored_recipe(
-    store: Store, embeddings: Embeddings, method: str
+    store: Store, embeddings: Embeddings, method: str | None = None
 ) -> Mapping[str, Any]:
     """The recipe of the one head in the store that fits the features.
 
     Args:
       store: where heads are kept.
       embeddings: the features.
-      method: which of the heads made from texts; a model's own head goes before.
+      method: which of the heads made from texts; a model's own head goes before. None
+        for the only one, or that of OpenAI's 80 templates.
 
     Raises:
       ValueError: no such head, with the methods of those that are there, or several.
@@ -269,6 +270,8 @@ def stored_recipe(
         if all(recipe.get(key, value) == value for key, value in wanted.items()):
             fits[recipe["method"]].append(recipe)
     kind = f"head of {embeddings.model} for {embeddings.dataset}"
+    if method is None:
+        method = next(iter(fits)) if len(fits) == 1 else OPENAI
     found = fits.get(OWN) or lookup(fits, method, kind)
     if len(found) > 1:
         raise ValueError(
