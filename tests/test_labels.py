@@ -130,6 +130,7 @@ def test_names_that_are_digits_are_names():
     [
         ("imagenet-1k", 1000, 1000),
         ("imagenet-a", 200, 200),
+        ("imagenet-o", 200, 200),
         ("imagenet-r", 200, 200),
         ("objectnet", 113, 125),
         ("cue-conflict", 16, 207),
@@ -157,7 +158,7 @@ def test_wnids_and_subsets_are_as_released(shared):
     wnids = (annotations / "imagenet_synsets.txt").read_text().split()
     assert list(label_space("imagenet-1k").classes) == wnids
     released = json.loads((annotations / "imagenet_a_o_r_classes.json").read_text())
-    for letter in "ar":
+    for letter in "aor":
         expected = sorted(released[f"imagenet_{letter}_wnids"]["wnids"])
         assert list(label_space(f"imagenet-{letter}").classes) == expected
 

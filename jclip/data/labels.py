@@ -176,12 +176,14 @@ def _groups(resource: str, how: str = "max") -> LabelSpace:
     return dataclasses.replace(_imagenet(), groups=groups, how=how)
 
 
-# ImageNet's index is the rank of the wnid. The 200 classes of -A and -R, the map from
-# ObjectNet's folders and that to the 16 categories of cue conflicts are facts of those
-# data sets, as indices. Cue conflicts go by the mean, as a category has 1 to 109 members.
+# ImageNet's index is the rank of the wnid. The 200 classes of -A, -O and -R (those that
+# images of -O are taken for), the map from ObjectNet's folders and that to the 16
+# categories of cue conflicts are facts of those data sets, as indices. Cue conflicts go
+# by the mean, as a category has 1 to 109 members.
 LABEL_SPACES = {
     "imagenet-1k": _imagenet,
     "imagenet-a": functools.partial(_subset, "imagenet_a.txt"),
+    "imagenet-o": functools.partial(_subset, "imagenet_o.txt"),
     "imagenet-r": functools.partial(_subset, "imagenet_r.txt"),
     "objectnet": functools.partial(_groups, "objectnet.txt"),
     "cue-conflict": functools.partial(_groups, "cue_conflict.txt", "mean"),

@@ -33,7 +33,7 @@ from jclip.data.columns import LabelLists
 from jclip.data.cue_conflict import TextureInName
 from jclip.data.imagenet_x import PACKAGE, factor_columns
 from jclip.data.labels import LABEL_SPACES, LabelSpace, label_space, own_classes
-from jclip.data.sources import TFDS, FileList, Folder, Shards, Source
+from jclip.data.sources import TFDS, FileList, Folder, Shards, Source, Unlabelled
 from jclip.data.sources.examples import below
 from jclip.data.sources.folder import class_folders
 from jclip.data.sources.shards import shard_paths
@@ -79,7 +79,8 @@ KEYS = {
     "border": Key((int,)),
     # What the set is to a study (see `jclip.types.ROLES`), and the name of the clean test
     # set that it is compared with. The textures of a "cue-conflict" are read from the
-    # names, <shape><number>-<texture><number>.png.
+    # names, <shape><number>-<texture><number>.png. Images of an "ood" set have no labels:
+    # "classes" says for which ones they are tested, and folders are no classes.
     "role": Key((str,)),
     "against": Key((str,)),
     # To be printed.
@@ -176,7 +177,7 @@ def _labels(name: str, table: Mapping[str, Any], place: epath.Path) -> LabelSpac
     if "classes" in table:
         space = _space(name, table["classes"], place)
         return space.subset(table["subset"]) if "subset" in table else space
-    if "images" not in table or "labels" in table:
+    if "images" not in table or "labels" in table or table.get("role") == "ood":
         raise ValueError("classes is missing; only folders of classes go without")
     return own_classes(name, class_folders(_folder(place, table["images"])))
 
@@ -204,6 +205,8 @@ def _source(name: str, table: Mapping[str, Any], place: epath.Path) -> Source:
     if "labels" in table:
         columns = _given(table, "file_column", "label_column")
         return FileList(str(images), str(_file(place, table["labels"])), **columns)
+    if table.get("role") == "ood":
+        return Unlabelled(str(images))
     return Folder(str(images), tuple(table["folders"]) if "folders" in table else None)
 
 

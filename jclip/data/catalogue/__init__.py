@@ -2,10 +2,11 @@
 
 from jclip.data.catalogue.cue_conflict import CUE_CONFLICT
 from jclip.data.catalogue.natural import NATURAL, NATURAL_TFDS
+from jclip.data.catalogue.outside import OUTSIDE
 from jclip.data.catalogue.world import WORLD
 from jclip.data.spec import DatasetSpec
 from jclip.lookup import by_name
 
 CATALOGUE: dict[str, DatasetSpec] = by_name(
-    (*NATURAL, *NATURAL_TFDS, *CUE_CONFLICT, *WORLD)
+    (*NATURAL, *NATURAL_TFDS, *CUE_CONFLICT, *OUTSIDE, *WORLD)
 )

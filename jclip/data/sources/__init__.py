@@ -6,5 +6,15 @@ from jclip.data.sources.folder import Folder
 from jclip.data.sources.memory import Memory
 from jclip.data.sources.shards import Shards
 from jclip.data.sources.tfds import TFDS
+from jclip.data.sources.unlabelled import Unlabelled
 
-__all__ = ["TFDS", "Examples", "FileList", "Folder", "Memory", "Shards", "Source"]
+__all__ = [
+    "TFDS",
+    "Examples",
+    "FileList",
+    "Folder",
+    "Memory",
+    "Shards",
+    "Source",
+    "Unlabelled",
+]
