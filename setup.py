@@ -16,6 +16,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["jclip", "jclip.*"]),
     package_data={
+        "jclip": ["bundles/**"],
         "jclip.data": ["resources/*.txt"],
         "jclip.report": ["templates/*"],
     },
