@@ -10,8 +10,8 @@ import numpy as np
 
 from jclip.arrays import Array, Bool, Float, Int
 from jclip.metrics import accuracy, reliability, selective
-from jclip.metrics.accuracy import BLOCK
 
+BLOCK = 128  # images at a time, so that 1000 classes of them stay in a core's cache
 Logits = Float[Array | np.ndarray, "n k"]
 Labels = Int[Array | np.ndarray, " n"]
 
@@ -83,7 +83,7 @@ def brier(logits: Logits, labels: Labels) -> float:
     """The mean squared distance of the probabilities from the label (Brier, 1950).
 
     From 0 to 2: the sum over all classes, so that of two classes it is twice the score
-    of the one alone.
+    of the one alone. https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
     """
     return float(per_image(logits, labels).brier.mean(dtype=float))
 
@@ -126,9 +126,9 @@ def aurra(logits: Logits, labels: Labels) -> float:
 def ece_classwise(logits: Logits, labels: Labels, *, bins: int = 15) -> float:
     """The mean over classes of the calibration error of that class's probability.
 
-    All images count for each class, in equal-width bins of its probability (Kull et
-    al., 2019, equation 3). With few images of a class it is mostly noise, and so small
-    that it says little of 1000 classes. https://arxiv.org/abs/1910.12656
+    All images count for each class, in equal-width bins of its probability, the lowest
+    of which has zero too (Kull et al., 2019, section 2). With few images of a class it
+    is mostly noise. https://arxiv.org/abs/1910.12656
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     accuracy.check(logits, labels)

@@ -35,7 +35,7 @@ class Bin(NamedTuple):
 def equal_width(confidence: Confidence, bins: int) -> Int[np.ndarray, " n"]:
     """The bin of each image among equal parts of [0, 1], closed on the right.
 
-    A confidence on an edge is in the lower bin (Guo et al., 2017, section 2).
+    A confidence on an edge is in the lower bin (Guo et al., 2017).
     https://arxiv.org/abs/1706.04599
     """
     # In the type of the confidences: 1/5 in float32 is above 1/5 in float64.
@@ -47,7 +47,7 @@ def equal_mass(confidence: Confidence, bins: int) -> Int[np.ndarray, " n"]:
     """The bin of each image among bins with equally many images, to one.
 
     Where images of equal confidence lie on both sides of an edge, all of them are in
-    the lower bin (Nguyen and O'Connor, 2015, section 4).
+    the lower bin (Nguyen and O'Connor, 2015).
     https://arxiv.org/abs/1508.05154
     """
     return _below(confidence) * bins // len(confidence)

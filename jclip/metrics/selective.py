@@ -12,8 +12,8 @@ CELLS = 500  # of equally many images; enough for an interval
 def risk_coverage(confidence: Confidence, correct: Correct) -> Statistic:
     """AURC: the mean error among the i most confident images, over i = 1 to n.
 
-    Of images of equal confidence the mean over all their orders is taken (Geifman et
-    al., 2019, section 3). https://arxiv.org/abs/1805.08206
+    Geifman et al., 2019; of images of equal confidence the mean over all their orders
+    is taken. https://arxiv.org/abs/1805.08206
     """
     check(confidence, correct)
     wrong = np.stack([~correct, np.ones(len(correct))], axis=1).astype(float)
@@ -27,7 +27,7 @@ def risk_coverage(confidence: Confidence, correct: Correct) -> Statistic:
 def response_rate_accuracy(confidence: Confidence, correct: Correct) -> Statistic:
     """AURRA: the mean accuracy among the i most confident images; 1 - AURC.
 
-    Hendrycks et al., 2021, section 4. https://arxiv.org/abs/1907.07174
+    Hendrycks et al., 2021. https://arxiv.org/abs/1907.07174
     """
     risk = risk_coverage(confidence, correct)
     return Statistic(
