@@ -71,7 +71,7 @@ class DotPlot:
             for line, model in enumerate(models, start=len(first)):
                 if row := cells.get((model, dataset)):
                     self._point(panel, line, row, looks[model])
-        _scale(axes, self.column)
+        value_axis(axes, self.column)
         return drawn
 
     def _ranked(self) -> list[str]:
@@ -118,7 +118,7 @@ def _strip(panel: Any, values: Sequence[float]) -> None:
     panel.plot(x, y, color=MUTED, lw=0.8, alpha=0.6)
 
 
-def _scale(axes: Sequence[Any], column: Column) -> None:
+def value_axis(axes: Sequence[Any], column: Column) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     for panel in axes:

@@ -15,7 +15,7 @@ from jclip.studies.subject import Subject
 from jclip.types import Facts, Row
 
 # Modules of this package that are no study.
-OTHERS = ("facts", "heads", "study", "subject")
+OTHERS = ("detectors", "facts", "heads", "published", "study", "subject")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,235 @@
+"""Does a model go by shape, where shape and texture are of different classes?
+
+Cue conflicts have the shape of one class and the texture of another. The shape bias is
+the share of answers that name the shape, among those that name either (Geirhos et al.,
+2019). Models of ImageNet's 1000 classes answer with one of 16 categories: that whose
+members have the highest mean probability. https://arxiv.org/abs/1811.12231
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from etils import epath
+
+from jclip.arrays import Int
+from jclip.data.published import Published, read_published
+from jclip.lookup import unknown
+from jclip.metrics.accuracy import check
+from jclip.metrics.intervals import proportion
+from jclip.metrics.shape_bias import (
+    Decisions,
+    decisions,
+    error_consistency,
+    shape_bias,
+)
+from jclip.report.by_slice import SlicePlot
+from jclip.report.dots import DotPlot
+from jclip.report.sections import Summary
+from jclip.report.tables import Column, Table
+from jclip.studies.study import Study
+from jclip.studies.subject import Subject
+from jclip.types import Facts, Row
+
+ROLE = "cue-conflict"
+HOW = {"mean_of_1000": "mean", "sum": "sum", "max": "max"}
+INTERVALS = ("wilson", "bootstrap")
+COLUMNS = (
+    Column("shape_bias", "shape bias", better="neither"),
+    Column("shape_match", "shape named", better="neither"),
+    Column("texture_match", "texture named", better="neither"),
+    Column("decided", "either named", better="neither"),
+    Column("error_consistency", "consistency with people", "number"),
+    Column("clean_top1", "clean top-1"),
+)
+BIAS = COLUMNS[0]
+# The mean of the ten people whose answers were published with the images.
+PEOPLE = ("people, mean of ten", 0.9576)
+SHOWN_TO_PEOPLE = ("cue-conflict", "cue-conflict-16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Variants of the protocol.
+
+    Attributes:
+      response: what makes a category of its members' probabilities: "mean_of_1000",
+        "sum" or "max". A category has 1 to 109 members, which only the mean makes up for.
+        Heads for the 16 names themselves answer on the set "cue-conflict-16".
+      interval: of the shape bias: "wilson", or a "bootstrap" over images.
+      people: a folder with published answers of people to the same images, in files
+        named "...subject..." (see `jclip.data.published`), with whose errors those of
+        the model are compared; empty for none.
+    """
+
+    response: str = "mean_of_1000"
+    interval: str = "wilson"
+    people: str = ""
+
+    def __post_init__(self):
+        for value, known in [(self.response, HOW), (self.interval, INTERVALS)]:
+            if value not in known:
+                raise ValueError(unknown(value, known, "option of shape_bias"))
+
+
+def measure(subject: Subject, options: Options) -> Iterator[Row | str]:
+    for dataset in subject.of_role(ROLE):
+        columns = subject.columns(dataset)
+        if "texture" not in columns:
+            raise ValueError(f"{dataset} does not say whose texture its images have")
+        answers = _answers(subject, dataset, options)
+        found = [
+            *_decisions(subject, dataset, answers, options.interval),
+            *_clean(subject, dataset),
+            *_with_people(subject, dataset, answers, options.people),
+        ]
+        method = _method(subject, dataset, options)
+        for each in found:
+            named = isinstance(each, Row)
+            yield dataclasses.replace(each, method=method) if named else each
+
+
+def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
+    whole = tuple(row for row in rows if not row.slice)
+    biases = tuple(row for row in rows if row.metric == BIAS.key)
+    overall = tuple(row for row in biases if not row.slice)
+    datasets = dict.fromkeys(row.dataset for row in overall)
+    across = tuple(Column(name, name, better="neither") for name in datasets)
+    by_dataset = {d: tuple(r for r in biases if r.dataset == d) for d in datasets}
+    columns = tuple(c for c in COLUMNS if any(row.metric == c.key for row in whole))
+    return Summary(
+        tables=(
+            Table("shape_bias", "Shape bias", whole, columns),
+            *(_table(dataset, found) for dataset, found in by_dataset.items()),
+        ),
+        figures=(
+            DotPlot("shape_bias", "Shape bias in percent", overall, BIAS),
+            *(_figure(dataset, found) for dataset, found in by_dataset.items()),
+        ),
+        headline=Table("shape_bias", "Shape bias", overall, across, "dataset"),
+    )
+
+
+def _answers(subject: Subject, dataset: str, options: Options) -> Int[np.ndarray, " n"]:
+    """The category that is named for each image; -1 for none."""
+    space, how = subject.space(dataset), HOW[options.response]
+    if space.groups is None or space.how == how:
+        return subject.predictions(dataset).classes
+    outputs = subject.outputs(dataset)
+    logits = dataclasses.replace(outputs.head, how=how)(outputs.features)
+    check(np.asarray(logits), subject.columns(dataset)["label"])
+    return np.asarray(logits).argmax(axis=1)
+
+
+def _method(subject: Subject, dataset: str, options: Options) -> str:
+    """That of the head, and the response where it is not the default."""
+    head, grouped = subject.method(dataset), subject.space(dataset).groups is not None
+    usual = options.response == Options.response or not grouped
+    return head if usual else f"{head}, {options.response}"
+
+
+def _decisions(
+    subject: Subject, dataset: str, answers: Int[np.ndarray, " n"], interval: str
+) -> Iterator[Row | str]:
+    """What was named, in all conflicts and in those with the shape of each category."""
+    row = functools.partial(subject.row, dataset)
+    shapes, textures = (subject.columns(dataset)[key] for key in ("label", "texture"))
+    decided = decisions(answers, shapes, textures)
+    conflicts, names = shapes[shapes != textures], subject.space(dataset).classes
+    parts = {"": np.ones(len(conflicts), bool)}
+    parts |= {names[label]: conflicts == label for label in np.unique(conflicts)}
+    for part, images in parts.items():
+        found = Decisions(decided.shape[images], decided.texture[images])
+        if found.decided.any():
+            bias = shape_bias(found, interval=interval)
+            yield row("shape_bias", bias, slice=part)
+        elif not part:
+            yield f"{subject.name} names neither shape nor texture in {dataset}"
+        yield row("shape_match", proportion(found.shape), slice=part)
+        yield row("texture_match", proportion(found.texture), slice=part)
+        yield row("decided", proportion(found.decided), slice=part)
+
+
+def _clean(subject: Subject, dataset: str) -> Iterator[Row]:
+    """How good the model is on the set that this one is compared with."""
+    clean = subject.against(dataset)
+    if clean in subject.datasets:
+        predictions = subject.predictions(clean)
+        hits = predictions.classes == predictions.labels
+        row = subject.row(clean, "clean_top1", proportion(hits))
+        yield dataclasses.replace(row, dataset=dataset)
+
+
+def _with_people(
+    subject: Subject, dataset: str, answers: Int[np.ndarray, " n"], folder: str
+) -> Iterator[Row | str]:
+    """How consistent the errors are with those of people; the shape is the right answer."""
+    if not folder:
+        return
+    shapes, textures = (subject.columns(dataset)[key] for key in ("label", "texture"))
+    people = _people(folder)
+    if people[0].labels.classes != subject.space(dataset).classes:
+        yield f"{dataset} has other categories than those that people chose from"
+        return
+    files = [name.rpartition("/")[2] for name in subject.names(dataset)]
+    named = np.stack([_named(person, files) for person in people])
+    conflict = shapes != textures
+    others = (named == shapes[None])[:, conflict]
+    hits = (answers == shapes)[conflict]
+    yield subject.row(dataset, "error_consistency", error_consistency(hits, others))
+
+
+@functools.cache
+def _people(folder: str) -> tuple[Published, ...]:
+    """The answers of all people in a folder."""
+    paths = sorted(epath.Path(folder).glob("*subject*.csv*"))
+    if not paths:
+        raise ValueError(f"shape_bias.people: {folder} has no file *subject*.csv")
+    return tuple(map(read_published, paths))
+
+
+def _named(person: Published, files: Sequence[str]) -> Int[np.ndarray, " n"]:
+    """A person's answers to these images."""
+    row = {name: i for i, name in enumerate(person.names)}
+    if missing := [name for name in files if name not in row]:
+        raise ValueError(f"{person.name} has not seen {', '.join(missing[:3])}")
+    return person.classes[[row[name] for name in files]]
+
+
+def _table(dataset: str, rows: tuple[Row, ...]) -> Table:
+    parts = dict.fromkeys(row.slice for row in rows if row.slice)
+    columns = tuple(Column(part, part, better="neither") for part in parts)
+    title = f"Shape bias by the category of the shape: {dataset}"
+    return Table(f"shape_bias_{dataset}", title, rows, columns, "slice")
+
+
+def _figure(dataset: str, rows: tuple[Row, ...]) -> SlicePlot:
+    parts = dict.fromkeys(row.slice for row in rows if row.slice)
+    return SlicePlot(
+        f"shape_bias_by_category_{dataset}",
+        f"Shape bias by the category of the shape: {dataset}",
+        rows,
+        dataclasses.replace(BIAS, title="share of shape among decisions"),
+        tuple((part, part) for part in parts),
+        references=(PEOPLE,) if dataset in SHOWN_TO_PEOPLE else (),
+        shares=True,
+    )
+
+
+STUDY = Study(
+    name="shape_bias",
+    question="Does a model go by shape or by texture, where the two disagree?",
+    reading=(
+        "Every image has the shape of one class and the texture of another. The shape "
+        "bias is the share of answers that name the shape, among those that name either; "
+        "1 is shape alone, 0 texture alone, and people are at about 0.96. It hides how "
+        "many images were decided at all, so that share stands beside it: a low one says "
+        "that the model mostly named a third class. In the figure by category each model "
+        "has one marker a line, and a thin line at its bias over all."
+    ),
+    roles=(ROLE,),
+    measure=measure,
+    summarise=summarise,
+    options=Options(),
+)
