@@ -273,6 +273,27 @@ def test_another_label_space_takes_its_own_images_and_classes(tmp_path):
     np.testing.assert_array_equal(found, [1, 0, 1])
 
 
+def test_base_logits_are_those_before_groups(tmp_path):
+    labels = LabelSpace("birds", ("robin", "wren", "owl"))
+    groups = (("small", (1, 0)), ("large", (2,)))
+    store = Store(tmp_path)
+    head = Head(jnp.eye(3), jnp.zeros(3), jnp.float32(1), labels.classes, False)
+    store.write_head("m", RECIPE, head)
+    made_by = {"weights": "w", "precision": "float32", "platform": "cpu"}
+    made_by["features"] = "penultimate"
+    features = np.arange(12, dtype=np.float32).reshape(4, 3)
+    columns = {"label": np.array([0, 1, 0, 1], np.int32)}
+    embeddings = Embeddings(
+        *("m", "birds", tuple("abcd"), columns, replace(labels, groups=groups)),
+        *("test", "", {}, made_by, lambda: features),
+    )
+    subject = Subject("m", {"birds": stored_answers(store, embeddings, RECIPE)})
+    assert subject.has_logits("birds")
+    np.testing.assert_array_equal(
+        subject.base_logits("birds", (2, 0)), features[:, [2, 0]]
+    )
+
+
 def test_predictions_agree_with_the_softmax():
     subject = Subject("m", {"x": answers()})
     logits, labels = subject.logits("x")
@@ -289,6 +310,7 @@ def test_published_predictions_have_no_logits():
     answered = Answers(table, LabelSpace("toy", ("a", "b")), predicted=lambda: known)
     subject = Subject("m", {"x": answered})
     np.testing.assert_array_equal(subject.predictions("x").classes, [1, 0])
+    assert not subject.has_logits("x")
     for ask in (subject.logits, subject.outputs):
         with pytest.raises(ValueError, match="x: only the predicted classes are known"):
             ask("x")

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -141,11 +141,7 @@ class Subject:
         Another label space of the same base gives the examples of its classes alone, and
         the logits over these: ImageNet's validation images of ImageNet-R's classes.
         """
-        answers = self._of(dataset)
-        if answers.logits is None:
-            raise ValueError(
-                f"{dataset}: only the predicted classes are known, and no logits"
-            )
+        answers = self._with_logits(dataset)
         index = answers.columns["label"]
         space = labels or answers.labels
         logits = answers.logits(space)
@@ -153,6 +149,20 @@ class Subject:
             logits, index = _matched(logits, index, answers.labels, labels)
         self._check(dataset, logits, index)
         return logits, index
+
+    def has_logits(self, dataset: str) -> bool:
+        """Whether more is known than the predicted classes and their probability."""
+        return self._of(dataset).logits is not None
+
+    def base_logits(
+        self, dataset: str, indices: Sequence[int]
+    ) -> Float[np.ndarray, "n k"]:
+        """Logits of these base classes, before any of them are put into groups."""
+        answers = self._with_logits(dataset)
+        keep = tuple(map(int, indices))
+        return answers.logits(
+            dataclasses.replace(answers.labels, keep=keep, groups=None)
+        )
 
     def outputs(self, dataset: str) -> Outputs:
         """Logits, features and head; of sets without labels too."""
@@ -201,6 +211,14 @@ class Subject:
     def method(self, dataset: str) -> str:
         """Where the head came from: a prompt set, or "own" for a classifier's."""
         return self._of(dataset).method
+
+    def _with_logits(self, dataset: str) -> Answers:
+        answers = self._of(dataset)
+        if answers.logits is None:
+            raise ValueError(
+                f"{dataset}: only the predicted classes are known, and no logits"
+            )
+        return answers
 
     def _check(self, dataset: str, logits: np.ndarray, labels: np.ndarray) -> None:
         try:
