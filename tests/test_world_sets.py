@@ -91,8 +91,8 @@ def test_a_part_of_a_set_is_its_beginning():
     few, many = (World("world-train", n).open(HERE, LABELS) for n in (10, 50))
     assert few.names == many.names[:10]
     np.testing.assert_array_equal(few.read(7), many.read(7))
-    images, scenes = World("world-train").batch(5, 9)
-    np.testing.assert_array_equal(images[2], few.read(7))
+    scenes = World("world-train").scenes(5, 9)
+    np.testing.assert_array_equal(render(scenes[2]).pixels, few.read(7))
     assert [SHAPES.index(s.main.shape) for s in scenes] == few.labels[5:9].tolist()
 
 

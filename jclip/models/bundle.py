@@ -72,7 +72,9 @@ def save_bundle(path: epath.PathLike, bundle: Bundle) -> Spec:
     tree = _tree(bundle.model)
     spec = dataclasses.replace(bundle.spec, leaves=_hashes(tree))
     tokens = bundle.tokenizer and bundle.tokenizer(canary.PROMPTS)
-    stored = canary.outputs(bundle.model, spec.preprocess.size, tokens)
+    # In float32 whatever the weights are kept in, since the tightest tolerance is that.
+    model = bundle.model.cast(jnp.float32)
+    stored = canary.outputs(model, spec.preprocess.size, tokens)
     with _new_folder(path) as folder:
         _write_params(folder / "params", tree)
         spec = dataclasses.replace(spec, files=_file_hashes(folder / "params"))

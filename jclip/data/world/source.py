@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from etils import epath
 
-from jclip.arrays import Int, UInt8
+from jclip.arrays import Int
 from jclip.data.labels import LabelSpace
 from jclip.data.sources.examples import Examples
 from jclip.data.world.looks import COLOURS
@@ -73,15 +73,12 @@ class World:
         """What the example of this name shows."""
         return self._set.scene(self._prefix, self._index[name])
 
-    def batch(
-        self, start: int, stop: int
-    ) -> tuple[UInt8[np.ndarray, "b h w 3"], list[Scene]]:
-        """Images `start` up to `stop` of the set's own order, and what they show.
+    def scenes(self, start: int, stop: int) -> list[Scene]:
+        """What images `start` up to `stop` show, in the set's own order.
 
         For training: nothing is worked out for the others.
         """
-        scenes = [self._set.scene(self._prefix, i) for i in range(start, stop)]
-        return np.stack([render(s, self.size).pixels for s in scenes]), scenes
+        return [self._set.scene(self._prefix, i) for i in range(start, stop)]
 
     @property
     def _set(self) -> WorldSet:
