@@ -11,6 +11,7 @@ from etils import epath
 
 from experiments.launch import Problems
 from jclip.data.catalogue import CATALOGUE
+from jclip.data.catalogue.natural import VARIANT
 from jclip.data.catalogue.world import SUITE
 from jclip.data.dataset import Dataset, load_dataset
 from jclip.data.spec import DatasetSpec
@@ -187,7 +188,7 @@ def _choose(
     if demonstration(request.models, request.data_dir, request.catalogue):
         return [s for s in read if s.suite == SUITE and s.name not in BESIDE], []
     # The world says nothing of real images: beside them it is read when asked for.
-    wanted = [spec for spec in read if spec.suite != SUITE]
+    wanted = [spec for spec in read if spec.suite not in (SUITE, VARIANT)]
     if request.data_dir is None:
         return [*own.values()], ["jclip's data sets: no --data_dir is given"]
     root = epath.Path(request.data_dir)

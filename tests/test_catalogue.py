@@ -19,7 +19,7 @@ RENDERED = {spec.name for spec in WORLD}
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_an_entry_says_what_it_is_and_where_it_comes_from(name):
     spec = CATALOGUE[name]
-    assert spec.suite in ("clean", "shift", "cue-conflict", "ood", "world")
+    assert spec.suite in ("clean", "shift", "variant", "cue-conflict", "ood", "world")
     assert ", 20" in spec.reference and "https://" in spec.reference
     assert spec.licence
     assert len(spec.how_to_get) > 40

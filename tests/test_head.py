@@ -206,11 +206,19 @@ def test_indices_that_name_no_subset_are_refused(keep, message):
         make().restrict(keep)
 
 
+@pytest.mark.parametrize("how", ["max", "sum", "mean"])
+def test_a_group_without_members_is_never_predicted(features, how):
+    groups = {"a": [0, 1], "b": [3]}
+    found = make().grouped({"none": [], **groups}, how)(features)
+    assert (np.asarray(found[:, 0]) == -np.inf).all()
+    np.testing.assert_array_equal(found[:, 1:], make().grouped(groups, how)(features))
+
+
 def test_all_bad_groups_are_named():
-    groups = {"a": [0, 1], "b": [], "c": [1, 2], "d": [9], "e": [3]}
+    groups = {"a": [0, 1], "b": [4, 4], "c": [1, 2], "d": [9], "e": [3]}
     with pytest.raises(ValueError) as error:
         make().grouped(groups)
-    for part in ("'b': no index", "'c': [1] belong", "'d': [9] are outside"):
+    for part in ("'b': [4] are given twice", "'c': [1] belong", "'d': [9] are outside"):
         assert part in str(error.value)
     assert "'a'" not in str(error.value) and "'e'" not in str(error.value)
     with pytest.raises(ValueError, match="there are none"):

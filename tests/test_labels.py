@@ -13,6 +13,7 @@ from jclip.data.labels import (
     LABEL_SPACES,
     LabelSpace,
     label_space,
+    object_names,
     own_classes,
     read_labels,
 )
@@ -133,6 +134,8 @@ def test_names_that_are_digits_are_names():
         ("imagenet-o", 200, 200),
         ("imagenet-r", 200, 200),
         ("objectnet", 113, 125),
+        ("imagenet-vid", 30, 288),
+        ("ytbb", 24, 231),
         ("cue-conflict", 16, 207),
     ],
 )
@@ -189,6 +192,19 @@ def test_the_categories_of_cue_conflicts_are_as_released(shared):
     groups = {name: [*ids] for name, ids in label_space("cue-conflict").groups}
     assert groups == json.loads(file.read_text())
     assert [*groups] == sorted(groups) and label_space("cue-conflict").how == "mean"
+
+
+def test_objectnets_own_names_are_as_released(shared):
+    path = shared / "annotations" / "objectnet_folder_to_objectnet_label.json"
+    of_folder = json.loads(path.read_text())
+    folders = label_space("objectnet").classes
+    assert [of_folder[f].lower() for f in folders] == list(object_names())
+
+
+def test_classes_of_films_without_an_imagenet_class_are_never_predicted():
+    groups = dict(label_space("ytbb").groups)
+    none = [name for name, members in groups.items() if not members]
+    assert none == ["cow", "giraffe", "skateboard", "toilet", "none"]
 
 
 def test_an_unknown_space_names_the_nearest():

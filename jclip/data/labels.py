@@ -161,6 +161,11 @@ def label_space(name: str) -> LabelSpace:
     return lookup(LABEL_SPACES, name, "label space")()
 
 
+def object_names() -> tuple[str, ...]:
+    """What ObjectNet calls its 113 objects, in the order of its label space."""
+    return tuple(_lines("objectnet_names.txt"))
+
+
 def _imagenet() -> LabelSpace:
     return LabelSpace("imagenet-1k", tuple(_lines("imagenet_wnids.txt")))
 
@@ -186,6 +191,8 @@ LABEL_SPACES = {
     "imagenet-o": functools.partial(_subset, "imagenet_o.txt"),
     "imagenet-r": functools.partial(_subset, "imagenet_r.txt"),
     "objectnet": functools.partial(_groups, "objectnet.txt"),
+    "imagenet-vid": functools.partial(_groups, "imagenet_vid.txt"),
+    "ytbb": functools.partial(_groups, "ytbb.txt"),
     "cue-conflict": functools.partial(_groups, "cue_conflict.txt", "mean"),
 }
 

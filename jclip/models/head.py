@@ -80,7 +80,8 @@ class Head:
         """The head whose classes are these groups of the present ones.
 
         Args:
-          groups: from the new name to the indices of its members; disjoint.
+          groups: from the new name to the indices of its members; disjoint. A group
+            without any stands for a class that is never predicted: its logit is -inf.
           how: "max", "sum" or "mean".
         """
         if how not in ("max", "sum", "mean"):
@@ -105,7 +106,8 @@ class Head:
             return top.T
         mass = jax.ops.segment_sum(jnp.exp(columns - top[ids]), ids, count)
         if self.how == "mean":
-            mass = mass / np.bincount(ids, minlength=count)[:, None]
+            size = np.bincount(ids, minlength=count)[:, None]
+            mass = mass / np.maximum(size, 1)
         return (top + jnp.log(mass)).T
 
 
@@ -131,6 +133,8 @@ def _group_of_column(
     problems = [] if groups else ["there are none"]
     for index, (name, members) in enumerate(groups.items()):
         members = np.asarray(members)
+        if members.size == 0:
+            continue
         if problem := _problem(members, columns):
             problems.append(f"{name!r}: {problem}")
         elif taken := [int(i) for i in members if of_column[i] >= 0]:

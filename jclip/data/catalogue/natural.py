@@ -4,9 +4,12 @@ import dataclasses
 
 from jclip.data.columns import RealLabels
 from jclip.data.imagenet_x import factor_columns
-from jclip.data.labels import label_space
+from jclip.data.labels import label_space, object_names, own_classes
 from jclip.data.sources import TFDS, Folder
 from jclip.data.spec import DatasetSpec
+
+# Further readings of sets that are there already; they are read when they are named.
+VARIANT = "variant"
 
 IMAGENET = DatasetSpec(
     name="imagenet-1k",
@@ -114,6 +117,24 @@ NATURAL = (
             "there) to objectnet-1.0/images/<object>/*.png."
         ),
         border=2,  # the red frame that marks the images
+    ),
+)
+
+_OBJECTNET = NATURAL[-1]
+NATURAL_VARIANTS = (
+    # For heads made from the names of its 113 objects, as open_clip's results are.
+    dataclasses.replace(
+        _OBJECTNET,
+        name="objectnet-own-names",
+        suite=VARIANT,
+        source=dataclasses.replace(
+            _OBJECTNET.source, folders=_OBJECTNET.labels.classes
+        ),
+        labels=own_classes("objectnet-names", object_names()),
+    ),
+    # With the red frame, as CLIP_benchmark reads it.
+    dataclasses.replace(
+        _OBJECTNET, name="objectnet-with-border", suite=VARIANT, border=0
     ),
 )
 

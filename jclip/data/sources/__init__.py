@@ -7,6 +7,7 @@ from jclip.data.sources.memory import Memory
 from jclip.data.sources.shards import Shards
 from jclip.data.sources.tfds import TFDS
 from jclip.data.sources.unlabelled import Unlabelled
+from jclip.data.sources.video import VidRobust, YTBBRobust
 
 __all__ = [
     "TFDS",
@@ -17,4 +18,6 @@ __all__ = [
     "Shards",
     "Source",
     "Unlabelled",
+    "VidRobust",
+    "YTBBRobust",
 ]

@@ -39,7 +39,7 @@ class FileList:
             values = read_labels(written, labels)
         except ValueError as error:
             problems.append(f"{table}: {error}")
-        if missing := _missing(place, names):
+        if missing := missing_files(place, names):
             problems.append(
                 f"{len(missing)} of {len(names)} files of {table} are not in {place}: "
                 + few(missing)
@@ -49,8 +49,8 @@ class FileList:
         return Examples(names, values, lambda i: (place / names[i]).read_bytes())
 
 
-def _missing(place: epath.Path, names: tuple[str, ...]) -> list[str]:
-    """One listing for each folder in place of one question for each file."""
+def missing_files(place: epath.Path, names: tuple[str, ...]) -> list[str]:
+    """The names whose files are not there, by one listing for each folder."""
     inside = collections.defaultdict(list)
     for name in names:
         folder, _, file = name.rpartition("/")
