@@ -52,7 +52,7 @@ VIDEO = (
 VIDEO_VARIANTS = (
     dataclasses.replace(
         VIDEO[0],
-        name="imagenet-vid-robust-own-names",
+        name="vid-robust-own-names",
         suite=VARIANT,
         labels=own_classes("imagenet-vid-names", label_space("imagenet-vid").classes),
     ),
