@@ -2,14 +2,13 @@
 
 import concurrent.futures
 import dataclasses
-import json
 import multiprocessing
 import os
-from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
 
+from experiments.world_words import tokenizer
 from jclip.data.catalogue.world import VERSION
 from jclip.data.world.captions import caption
 from jclip.data.world.render import SIZE, render
@@ -34,13 +33,16 @@ class Examples:
       labels: (n,), the class of the main thing.
       patches: (n, 64), what most pixels of each patch of 8 x 8 show: a class,
         `OTHER_THING` or `NOTHING`.
-      captions: of each image.
+      tokens: int32 (n, 3, 32), those of three captions of each image.
     """
 
     images: np.ndarray
     labels: np.ndarray
     patches: np.ndarray
-    captions: Sequence[Sequence[str]]
+    tokens: np.ndarray
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Examples))
 
 
 def examples(name: str, count: int, folder: epath.Path) -> Examples:
@@ -48,11 +50,7 @@ def examples(name: str, count: int, folder: epath.Path) -> Examples:
     stem = folder / f"{name}-{count}-v{VERSION}"
     if not stem.exists():
         _write(name, count, stem)
-    arrays = (
-        np.load(stem / f"{part}.npy", mmap_mode="r")
-        for part in ("images", "labels", "patches")
-    )
-    return Examples(*arrays, json.loads((stem / "captions.json").read_text()))
+    return Examples(*(np.load(stem / f"{f}.npy", mmap_mode="r") for f in FIELDS))
 
 
 def _write(name: str, count: int, stem: epath.Path) -> None:
@@ -63,10 +61,8 @@ def _write(name: str, count: int, stem: epath.Path) -> None:
         parts = list(pool.map(_part, [name] * len(starts), starts))
     partial = stem.parent / f".{stem.name}.{os.getpid()}.partial"
     partial.mkdir(parents=True, exist_ok=True)
-    for i, part in enumerate(("images", "labels", "patches")):
-        np.save(partial / f"{part}.npy", np.concatenate([found[i] for found in parts]))
-    captions = [texts for found in parts for texts in found[3]]
-    (partial / "captions.json").write_text(json.dumps(captions))
+    for field, arrays in zip(FIELDS, zip(*parts)):
+        np.save(partial / f"{field}.npy", np.concatenate(arrays))
     # Another launch may have made the same meanwhile, and read it.
     if stem.exists():
         partial.rmtree()
@@ -74,14 +70,16 @@ def _write(name: str, count: int, stem: epath.Path) -> None:
         partial.rename(stem)
 
 
-def _part(name: str, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list]:
+def _part(name: str, start: int) -> tuple[np.ndarray, ...]:
+    """The fields of so many examples."""
+    words = tokenizer()
     scenes = World(name).scenes(start, start + PART)
     pictures = [render(scene, SIZE) for scene in scenes]
     return (
         np.stack([picture.pixels for picture in pictures]),
         np.array([SHAPES.index(scene.main.shape) for scene in scenes], np.int32),
         np.stack([_patches(s, p.owner) for s, p in zip(scenes, pictures)]),
-        [[caption(scene, which) for which in range(WORDINGS)] for scene in scenes],
+        np.stack([words([caption(s, w) for w in range(WORDINGS)]) for s in scenes]),
     )
 
 

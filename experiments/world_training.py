@@ -152,13 +152,12 @@ def _batches(recipe: Recipe, shown: Examples) -> Callable[[int], dict[str, np.nd
         targets = shown.patches if recipe.loss == "patches" else shown.labels
         return lambda step: _taken(images, targets, _chosen(recipe, step, len(images)))
     words = tokenizer()
-    long = np.stack([words(texts) for texts in shown.captions])
     brief = np.stack([words([p.format(s) for p in PROMPTS]) for s in SHAPES])
 
     def batch(step: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng((recipe.seed, step))
         index = rng.integers(0, len(images), recipe.batch)
-        full = long[index, rng.integers(0, WORDINGS, len(index))]
+        full = shown.tokens[index, rng.integers(0, WORDINGS, len(index))]
         named = brief[shown.labels[index], rng.integers(0, len(PROMPTS), len(index))]
         short = rng.random(len(index)) < BRIEF
         return {
