@@ -7,7 +7,7 @@ import pytest
 from jclip.report.by_slice import MARKERS, SlicePlot
 from jclip.report.dots import MOST
 from jclip.report.figures import MEDIUM, NARROW, WIDE, Figure, svg
-from jclip.report.style import RC
+from jclip.report.style import CLIP, GROUPS, RC
 from jclip.report.tables import Column
 from jclip.types import Facts, Row
 from tests import made_up_rows
@@ -73,6 +73,26 @@ def test_a_part_that_a_model_lacks_is_left_out_and_one_too_many_refused():
     twice = SlicePlot("a", "A", (*figure.rows, figure.rows[0]), SHARE, figure.slices)
     with pytest.raises(ValueError, match="several rows of one model and slice"):
         drawn(twice, facts)
+
+
+def test_parts_alone_have_their_intervals_side_by_side():
+    figure, facts = plot(whole=None)
+    (panel,) = drawn(figure, facts).axes
+    rows = [row for row in figure.rows if row.slice]
+    spans = [each.get_segments()[0] for each in panel.collections]
+    found = sorted(
+        (x[0], x[1], round(y)) for x, y in ((s[:, 0], s[0, 1]) for s in spans)
+    )
+    expected = sorted((r.low, r.high, PARTS.index(r.slice)) for r in rows)
+    np.testing.assert_allclose(found, expected)
+    assert len({span[0, 1] for span in spans}) == len(rows)
+
+
+def test_the_name_of_a_group_has_its_colour():
+    row = Row(CLIP[0], "x", "shape_bias", 0.5, 9, slice="bear")
+    figure = SlicePlot("a", "A", (row,), SHARE, (("bear", "bear"),), whole=None)
+    (key,) = drawn(figure, {}).legends
+    assert key.legend_handles[0].get_color() == GROUPS[CLIP[0]]
 
 
 def test_references_are_lines_of_the_legend():

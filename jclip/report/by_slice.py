@@ -1,7 +1,8 @@
 """Parts of a set down, a number of every model across: one marker for each model."""
 
+import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from jclip.report.dots import DotPlot, value_axis
@@ -21,16 +22,16 @@ class SlicePlot:
 
     The first line is the whole set; from a model's marker there a thin line goes down
     through the parts. Where there are more than a dozen models, a dozen of all groups
-    have markers of their own, and the others are small and grey.
+    have markers of their own, and the others are small and grey. A group's name in the
+    place of a model's has the group's colour.
 
     Attributes:
       name: stem of its files.
       title: what it shows, in a few words.
-      rows: of one data set; at most one for each model and slice. The slice of the whole
-        set is `whole`.
+      rows: of one data set; at most one for each model and slice.
       column: the unit of the numbers and what they are called.
       slices: the parts, from the top: what a row's slice is and how the line is called.
-      whole: the slice and the name of the first line.
+      whole: the slice and the name of the first line; None for parts alone.
       references: values with a line of their own, by what the legend calls them.
       shares: whether the axis goes from 0 to 1, and not as far as the numbers do.
     """
@@ -40,7 +41,7 @@ class SlicePlot:
     rows: tuple[Row, ...]
     column: Column
     slices: tuple[tuple[str, str], ...]
-    whole: tuple[str, str] = ("", "all")
+    whole: tuple[str, str] | None = ("", "all")
     references: tuple[tuple[str, float], ...] = ()
     shares: bool = False
 
@@ -52,27 +53,27 @@ class SlicePlot:
         return cells
 
     def shown(self, facts: Mapping[str, Facts]) -> list[str]:
-        """The models with markers of their own, the best on the whole set first."""
-        whole = tuple(row for row in self.rows if row.slice == self.whole[0])
-        return DotPlot(self.name, self.title, whole, self.column).shown(facts)
+        """The models with markers of their own, the best on the whole set first.
+
+        Without the whole set, the best on the part of which most models have a number.
+        """
+        counts = collections.Counter(row.slice for row in self.rows)
+        first = self.whole[0] if self.whole else counts.most_common(1)[0][0]
+        rows = tuple(row for row in self.rows if row.slice == first)
+        return DotPlot(self.name, self.title, rows, self.column).shown(facts)
 
     def draw(self, facts: Mapping[str, Facts], width: float) -> Any:
         """See `jclip.report.figures.Figure`."""
-        shown, lines = self.shown(facts), (self.whole, *self.slices)
         styles = {
-            model: _style(facts.get(model, Facts()), marker)
-            for model, marker in zip(shown, MARKERS)
+            model: _style(facts.get(model, Facts(group=model)), marker)
+            for model, marker in zip(self.shown(facts), MARKERS)
         }
-        others = {row.model for row in self.rows} - set(shown)
-        handles = self._handles(styles, len(others))
-        names = [called for _, called in lines]
+        others = {row.model for row in self.rows} - set(styles)
+        names, handles = [*self._lines().values()], self._handles(styles, len(others))
         drawn, (panel,) = panels(names, [self.column.heading], handles, width)
-        cells, place = self.cells(), {key: i for i, (key, _) in enumerate(lines)}
-        self._others(panel, others, place)
-        for model, style in styles.items():
-            found = [cells[model, key] for key in place if (model, key) in cells]
-            _points(panel, found, place, style)
-            panel.axvline(cells[model, self.whole[0]].value, color=style["color"], lw=1)
+        self._others(panel, others)
+        for number, (model, style) in enumerate(styles.items()):
+            self._model(panel, model, style, (number + 0.5) / len(styles) - 0.5)
         for number, (_, value) in enumerate(self.references):
             panel.axvline(value, color=INK, lw=1.2, ls=DASHES[number % 2])
         value_axis([panel], self.column)
@@ -80,6 +81,27 @@ class SlicePlot:
             panel.set_xlim(-0.02, 1.02)
             panel.set_xticks([0, 0.25, 0.5, 0.75, 1])
         return drawn
+
+    def _lines(self) -> dict[str, str]:
+        """From the slice of every line to its name."""
+        return dict([self.whole, *self.slices] if self.whole else self.slices)
+
+    def _model(
+        self, panel: Any, model: str, style: dict[str, Any], turn: float
+    ) -> None:
+        """One model's markers and intervals; `turn` is its place among all, -.5 to .5."""
+        cells, lines = self.cells(), [*self._lines()]
+        rows = [cells[model, part] for part in lines if (model, part) in cells]
+        # The parts' intervals lie side by side.
+        down = 0 if self.whole else 0.6 * turn
+        y = [lines.index(row.slice) + down for row in rows]
+        panel.plot([row.value for row in rows], y, ls="", zorder=3, **style)
+        if self.whole:
+            panel.axvline(rows[0].value, color=style["color"], lw=1)
+            rows, y = rows[:1], y[:1]
+        for row, line in zip(rows, y):
+            if row.low is not None and row.high is not None:
+                panel.hlines(line, row.low, row.high, style["color"], lw=1.8, alpha=0.7)
 
     def _handles(self, styles: Mapping[str, dict], others: int) -> list[Any]:
         from matplotlib.lines import Line2D
@@ -96,9 +118,10 @@ class SlicePlot:
             handles.append(Line2D([], [], **line, label=called))
         return handles
 
-    def _others(self, panel: Any, models: set[str], place: Mapping[str, int]) -> None:
-        rows = [row for row in self.rows if row.model in models and row.slice in place]
-        x, y = [row.value for row in rows], [place[row.slice] for row in rows]
+    def _others(self, panel: Any, models: set[str]) -> None:
+        lines = [*self._lines()]
+        rows = [row for row in self.rows if row.model in models and row.slice in lines]
+        x, y = [row.value for row in rows], [lines.index(row.slice) for row in rows]
         panel.plot(x, y, "o", color=MUTED, markersize=3, alpha=0.5, mew=0)
 
 
@@ -111,14 +134,3 @@ def _style(facts: Facts, marker: str) -> dict[str, Any]:
         "markerfacecolor": style.colour if style.filled else "white",
         "markeredgewidth": 1.2,
     }
-
-
-def _points(
-    panel: Any, rows: Sequence[Row], place: Mapping[str, int], style: dict[str, Any]
-) -> None:
-    """The model's markers, and the interval of the first: those of parts would overlap."""
-    x, y = [row.value for row in rows], [place[row.slice] for row in rows]
-    panel.plot(x, y, ls="", zorder=3, **style)
-    first = rows[0]
-    if first.low is not None and first.high is not None:
-        panel.hlines(0, first.low, first.high, style["color"], lw=1.8, alpha=0.75)
