@@ -23,7 +23,7 @@ from jclip.data.world.shapes import OUTLINES
 from jclip.data.world.textures import PLAIN, TEXTURES
 
 ROOT = Path(__file__).parents[1]
-DIGEST = "8d9fc8f713b69f9ebf4fe9ca76f53b062438bab71cb93e4f9abad7fe2f9e9fb3"
+DIGEST = "10e026d071085907a5831335eb821d06f13153f2e36f74dbb20a9453562168e1"
 
 
 def digest() -> str:
