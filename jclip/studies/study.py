@@ -15,7 +15,20 @@ from jclip.studies.subject import Subject
 from jclip.types import Facts, Row
 
 # Modules of this package that are no study.
-OTHERS = ("detectors", "facts", "heads", "published", "study", "subject")
+OTHERS = (
+    "answers",
+    "comparison",
+    "detectors",
+    "factor_figures",
+    "factor_lines",
+    "facts",
+    "heads",
+    "published",
+    "scaled",
+    "separation",
+    "study",
+    "subject",
+)
 
 
 @dataclasses.dataclass(frozen=True)
