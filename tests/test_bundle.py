@@ -66,6 +66,13 @@ def test_what_is_read_is_what_was_written(written):
     assert len(back.spec.weights) == 64
 
 
+def test_no_file_tells_where_it_was_written(written):
+    files = [file for file in written.rglob("*") if file.is_file()]
+    assert len(files) > 5
+    for file in files:
+        assert str(written.parent).encode() not in file.read_bytes(), file
+
+
 def test_a_mesh_holds_a_copy_on_every_device(written):
     model = load_bundle(written, mesh=data_mesh()).model
     kernel = model.params["image"]["stem"]["kernel"]

@@ -245,6 +245,9 @@ def _new_folder(path: epath.Path) -> Iterator[epath.Path]:
 def _write_params(folder: epath.Path, tree: Any) -> None:
     with _checkpointer() as checkpointer:
         checkpointer.save(folder, tree)
+    # It must be there for Orbax to read from gs://, and tells where this machine wrote.
+    if (note := folder / "commit_success.txt").exists():
+        note.write_text("")
 
 
 def _read_params(path: epath.Path, spec: Spec, towers: tuple, sharding: Any) -> Any:
