@@ -104,8 +104,8 @@ class Model:
         self, pixels: Float[Array, "b h w 3"], *, project: bool = True
     ) -> Float[Array, "b d"]:
         """The same from floats in [0, 1]; differentiable."""
+        module, variables = self.arch.image.module(), self._image_variables()
         with _precision(self.dtype):
-            module, variables = self.arch.image.module(), self._image_variables()
             features = module.apply(variables, self._normalised(pixels))
             return self.project(features) if project else features.astype(jnp.float32)
 
@@ -117,8 +117,8 @@ class Model:
         Patches are dropped where the architecture says so, and a ModifiedResNet's norms
         take the statistics of the batch (an EfficientNet's keep the running ones).
         """
+        module, variables = self.arch.image.module(), self._image_variables()
         with _precision(self.dtype):
-            module, variables = self.arch.image.module(), self._image_variables()
             features, changed = module.apply(
                 variables, self._normalised(pixels), key, mutable=["batch_stats"]
             )
@@ -135,8 +135,8 @@ class Model:
                 f"{type(tower).__name__} has no patches; expected a VisionTransformer"
             )
         side = tower.image_size // tower.patch_size
+        module, variables = tower.module(pooled=False), self._image_variables()
         with _precision(self.dtype):
-            module, variables = tower.module(pooled=False), self._image_variables()
             patches = module.apply(variables, self._normalised(pixels))
             shape = len(pixels), side, side, tower.width
             return patches.reshape(shape).astype(jnp.float32)
