@@ -80,8 +80,8 @@ RECIPES = by_name(
         # little: it starts from what each patch shows.
         Recipe("world-vit-patches", VIT, "patches", 6000, batch=32, shipped=False),
         Recipe("world-vit", VIT, "classes", 2500, rate=1e-3, start="world-vit-patches"),
-        Recipe("world-clip-vit", VIT, "softmax", 1200, rate=1e-3, start="world-vit"),
-        Recipe("world-siglip-vit", VIT, "sigmoid", 1200, rate=1e-3, start="world-vit"),
+        Recipe("world-clip-vit", VIT, "softmax", 3500, rate=1e-3, start="world-vit"),
+        Recipe("world-siglip-vit", VIT, "sigmoid", 3500, rate=1e-3, start="world-vit"),
         Recipe("world-resnet", RESNET, "classes", 1500),
         Recipe(
             *("world-clip-resnet", RESNET, "softmax", 1200),
