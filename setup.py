@@ -35,6 +35,7 @@ setup(
         "optax>=0.2.5",
         "orbax-checkpoint>=0.12",
         "pillow>=11",
+        "pyarrow>=17",  # Parquet; tensorflow-datasets brings it too
         "rich>=13",
         "tensorflow-datasets>=4.9.9",
         "tokenizers>=0.21",

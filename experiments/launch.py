@@ -25,7 +25,9 @@ from jclip.report.figures import write_figure
 from jclip.report.page import write_report
 from jclip.report.rows import write_rows
 from jclip.report.tables import screen, write_table
+from jclip.studies.answers import write_all
 from jclip.studies.study import Findings
+from jclip.studies.subject import Subject
 
 DEBUG = flags.DEFINE_bool("debug", False, "Show where in the code an error arose.")
 
@@ -34,6 +36,7 @@ STUDIES_HELP = "Names of studies; by default all, as far as their sets are there
 OPTION_HELP = (
     'A variant of a study\'s protocol, as "factors.annotation=multi"; may be repeated.'
 )
+ANSWERS_HELP = "Write the answers to single images, which experiments.compare reads."
 OUT_HELP = "Where results go; runs/<date>-<time> by default."
 CHECKOUT = Path(__file__).parents[1]
 
@@ -79,14 +82,17 @@ class Problems:
             self.found.append(problem)
 
 
-def run(main: Callable[[], None]) -> None:
-    """Runs a launch, in which what a user can mend ends as one message and status 1."""
+def run(main: Callable[..., None], *, arguments: bool = False) -> None:
+    """Runs a launch, in which what a user can mend ends as one message and status 1.
+
+    With `arguments`, what stands in the command beside its flags is given to `main`.
+    """
 
     def guarded(argv: list[str]) -> None:
-        if len(argv) > 1:
+        if len(argv) > 1 and not arguments:
             raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
         try:
-            main()
+            main(*argv[1:])
         except (ValueError, OSError, Stopped) as error:
             if DEBUG.value:
                 raise
@@ -118,13 +124,20 @@ def write(
     out: epath.Path,
     console: Console,
     record: dict[str, Any],
-) -> None:
+    subjects: Sequence[Subject] = (),
+) -> list[str]:
     """Writes rows, tables, figures and the report, and shows the tables.
 
-    The names of the files are the record's "results".
+    The names of the files are the record's "results". The answers to single images are
+    written of the given subjects.
+
+    Returns:
+      What could not be measured or written and why, one line each.
     """
     write_rows(out / "rows.jsonl", findings.rows)
-    files = [out / "rows.jsonl", out / "report.html"]
+    files, unwritten = write_all(out, subjects)
+    files += [out / "rows.jsonl", out / "report.html"]
+    problems = [*findings.problems, *unwritten]
     for table in findings.tables:
         files += write_table(out, table)
         console.print(screen(table))
@@ -136,10 +149,11 @@ def write(
         findings.rows,
         facts=findings.facts,
         record={**record, "seconds": _seconds_since(record["started"])},
-        problems=[*findings.problems, *findings.skipped, *record.get("left_out", ())],
+        problems=[*problems, *findings.skipped, *record.get("left_out", ())],
     )
     record["results"] = [path.relative_to(out).as_posix() for path in files]
     console.print(f"results: {out}\nreport: {out / 'report.html'}", soft_wrap=True)
+    return problems
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ OPTION = flags.DEFINE_multi_string("option", [], launch.OPTION_HELP)
 TEMPLATES = flags.DEFINE_string(
     "templates", None, "Of several heads made from texts: the method, as rows name it."
 )
+ANSWERS = flags.DEFINE_bool("answers", True, launch.ANSWERS_HELP)
 OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
 
 
@@ -44,9 +45,9 @@ def main() -> None:
     out = launch.out_folder(OUT.value)
     with launch.recorded(out) as record:
         findings = run_studies(studies, subjects)
-        launch.write(findings, out, launch.console(), record)
-        if findings.problems:
-            raise ValueError("\n".join(findings.problems))
+        answering = subjects if ANSWERS.value else ()
+        if wrong := launch.write(findings, out, launch.console(), record, answering):
+            raise ValueError("\n".join(wrong))
 
 
 def _known(store: Store):

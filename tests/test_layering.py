@@ -27,7 +27,15 @@ BANNED = {
     "jclip.metrics": {"flax"},
     "jclip.report": {"flax"},
 }
-HEAVY = {"PIL", "matplotlib", "tensorflow_datasets", "orbax", "tokenizers", "torch"}
+HEAVY = {
+    "PIL",
+    "matplotlib",
+    "tensorflow_datasets",
+    "orbax",
+    "pyarrow",
+    "tokenizers",
+    "torch",
+}
 FILES = sorted(
     path
     for top in ("jclip", "converters", "experiments")

@@ -91,6 +91,17 @@ def class_mean(hits: Bool[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> E
     return Estimate(value, *bootstrap(statistic, counts), n=len(hits))
 
 
+def confidence(logits: Float[Array | np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
+    """The probability of each image's predicted class, by the softmax of its logits."""
+    logits = np.asarray(logits)
+    found = np.empty(len(logits), np.float32)
+    for start in range(0, len(logits), BLOCK):
+        block = logits[start : start + BLOCK]
+        block = block - block.max(axis=1, keepdims=True)
+        found[start : start + BLOCK] = 1 / np.exp(block).sum(axis=1)
+    return found
+
+
 def check(logits: np.ndarray, labels: np.ndarray) -> None:
     """A ValueError that lists all that is wrong with logits and labels together."""
     n, k = logits.shape

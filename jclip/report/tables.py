@@ -37,13 +37,13 @@ class Column:
     Attributes:
       key: the value of `Table.across` whose rows it shows.
       title: its heading.
-      unit: "percent" for fractions, "number" for all else.
+      unit: "percent" for fractions, "count" for whole numbers, "number" for all else.
       better: which end is the good one; "neither" where there is none.
     """
 
     key: str
     title: str
-    unit: Literal["percent", "number"] = "percent"
+    unit: Literal["percent", "number", "count"] = "percent"
     better: Literal["higher", "lower", "neither"] = "higher"
 
     @property
@@ -63,7 +63,9 @@ class Column:
 
     def number(self, value: float) -> str:
         """A value in the column's unit."""
-        return f"{100 * value:.2f}" if self.unit == "percent" else f"{value:.4g}"
+        if self.unit == "percent":
+            return f"{100 * value:.2f}"
+        return f"{value:.0f}" if self.unit == "count" else f"{value:.4g}"
 
 
 @dataclasses.dataclass(frozen=True)

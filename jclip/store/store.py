@@ -83,7 +83,7 @@ class Store:
             raise ValueError(
                 f"a data set cannot be named {HEADS!r}: heads are kept there"
             )
-        return Shards(self._folder(model) / _file_name(dataset))
+        return Shards(self._folder(model) / file_name(dataset))
 
     def models(self) -> tuple[str, ...]:
         """Names of the models that have features here."""
@@ -186,7 +186,7 @@ class Store:
         return [read_npz(path)[0]["recipe"] for path in paths]
 
     def _folder(self, model: str) -> epath.Path:
-        return self.root / _file_name(model)
+        return self.root / file_name(model)
 
     def _head(self, model: str, recipe: Mapping[str, Any]) -> epath.Path:
         return self._folder(model) / HEADS / f"{digest(recipe)}.npz"
@@ -198,7 +198,7 @@ def digest(plain: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
     """A name as one folder's: slashes and the like are escaped, "@" stays."""
     if name.strip(".") == "":
         raise ValueError(f"{name!r} cannot be the name of a model or data set")

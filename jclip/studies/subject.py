@@ -14,7 +14,7 @@ import numpy as np
 from jclip.arrays import Array, Float, Int
 from jclip.data.labels import LabelSpace
 from jclip.lookup import lookup
-from jclip.metrics.accuracy import check
+from jclip.metrics.accuracy import check, confidence
 from jclip.metrics.intervals import Estimate
 from jclip.models.head import Head
 from jclip.models.model import affine
@@ -183,7 +183,7 @@ class Subject:
             return Predictions(*answers.predicted(), answers.columns["label"])
         logits, labels = self.logits(dataset)
         classes = logits.argmax(axis=1)
-        return Predictions(classes, _confidence(logits), labels)
+        return Predictions(classes, confidence(logits), labels)
 
     def row(
         self,
@@ -207,6 +207,10 @@ class Subject:
             precision=answers.precision,
             fingerprint=answers.fingerprint,
         )
+
+    def answers(self, dataset: str) -> Answers:
+        """All that is known of the answers to a set, as it was given: unchecked."""
+        return self._of(dataset)
 
     def method(self, dataset: str) -> str:
         """Where the head came from: a prompt set, or "own" for a classifier's."""
@@ -351,13 +355,3 @@ def _matched(
         )
     matched = other.from_base(np.asarray(own.members)[labels])
     return logits[matched >= 0], matched[matched >= 0]
-
-
-def _confidence(logits: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
-    """The largest probability of each row's softmax."""
-    found = np.empty(len(logits), np.float32)
-    for start in range(0, len(logits), BLOCK):
-        block = logits[start : start + BLOCK]
-        block = block - block.max(axis=1, keepdims=True)
-        found[start : start + BLOCK] = 1 / np.exp(block).sum(axis=1)
-    return found
