@@ -22,6 +22,7 @@ from jclip.data.catalogue.world import SUITE as WORLD
 from jclip.data.spec import DatasetSpec, check
 from jclip.data.user_catalogue import read_catalogue
 from jclip.lookup import lookup
+from jclip.models.bundle import demo_bundles, find_bundle
 from jclip.models.spec import read_spec
 from jclip.studies.study import load_study, study_names
 
@@ -29,7 +30,9 @@ MODELS = flags.DEFINE_bool("models", False, "List the converted models.")
 STUDIES = flags.DEFINE_bool("studies", False, "List the studies.")
 DATASETS = flags.DEFINE_bool("datasets", False, "List the data sets.")
 BUNDLES = flags.DEFINE_string(
-    "bundles", None, "The folder of the models; $JCLIP_BUNDLES by default, or bundles."
+    "bundles",
+    None,
+    "The folder of the models; by default $JCLIP_BUNDLES, or bundles, and jclip's own.",
 )
 DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "The folder of the data sets, which are then checked."
@@ -62,7 +65,9 @@ def main() -> None:
 
 def _list_models(console: Console) -> None:
     folder = epath.Path(BUNDLES.value or os.environ.get("JCLIP_BUNDLES", "bundles"))
-    specs = [read_spec(path.parent) for path in sorted(folder.glob("*/spec.json"))]
+    paths = [path.parent for path in sorted(folder.glob("*/spec.json"))]
+    own = [] if BUNDLES.value else map(find_bundle, demo_bundles())
+    specs = [read_spec(path) for path in (*paths, *own)]
     if not specs:
         raise ValueError(
             f"there is no bundle in {folder}; converters.convert makes them"

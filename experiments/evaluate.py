@@ -1,12 +1,16 @@
 """Evaluates models on data sets: embeds what is missing, runs studies, writes a report.
 
+    python -m experiments.evaluate
     python -m experiments.evaluate --models=bundles/a,bundles/b --data_dir=/data
     python -m experiments.evaluate --models=bundles/a --catalogue=mine.toml --out=runs/x
 
-Everything that was asked for is checked before the work starts. A launch that was
-stopped, in whatever way, goes on where it stood when it is given again with its --out.
+Without flags it is a demonstration: small models that come with jclip, on images that
+jclip draws. Everything that was asked for is checked before the work starts. A launch
+that was stopped, in whatever way, goes on where it stood when it is given again with its
+--out.
 """
 
+import collections
 from typing import Any
 
 import jax
@@ -28,7 +32,8 @@ def main() -> None:
         problems = ()
         if jax.process_index() == 0:
             findings = run_studies(stage.plan.studies, _subjects(stage))
-            stage.record["datasets"] = _described(stage)
+            stage.record["models"] = _models(stage)
+            stage.record["datasets"] = _datasets(stage)
             launch.write(findings, stage.out, stage.console, stage.record)
             problems = findings.problems
         barrier("the results are written")
@@ -48,7 +53,24 @@ def _subjects(stage: Stage) -> list[Subject]:
     ]
 
 
-def _described(stage: Stage) -> dict[str, dict[str, Any]]:
+def _models(stage: Stage) -> dict[str, dict[str, Any]]:
+    """What the report says of each model beside its numbers."""
+    heads = collections.defaultdict(set)
+    for pair in stage.plan.pairs:
+        heads[pair.model].add(pair.recipe["method"])
+    specs = {pair.model: pair.bundle.spec for pair in stage.plan.pairs}
+    return {
+        model: {
+            "network": f"{type(spec.arch.image).__name__} {spec.preprocess.size}",
+            "heads": sorted(heads[model]),
+            "weights": spec.weights[:16],
+            "licence": spec.licence,
+        }
+        for model, spec in specs.items()
+    }
+
+
+def _datasets(stage: Stage) -> dict[str, dict[str, Any]]:
     """What the report says of each data set beside its numbers."""
     return {
         dataset.name: {

@@ -87,9 +87,13 @@ def test_images_of_a_set_are_shown_on_one_sheet(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("argument", "message"),
-    [("--nomodels", "give one of --models"), ("--models", "there is no bundle in")],
+    ("arguments", "message"),
+    [
+        (["--nomodels"], "give one of --models"),
+        (["--models", "--bundles=x"], "there is no bundle in x"),
+    ],
+    ids=["nothing", "no bundles"],
 )
-def test_nothing_to_list_says_so(argument, message, tmp_path):
-    done = catalogue(argument, cwd=tmp_path)
+def test_nothing_to_list_says_so(arguments, message, tmp_path):
+    done = catalogue(*arguments, cwd=tmp_path)
     assert done.returncode == 1 and message in done.stderr + done.stdout

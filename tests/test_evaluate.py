@@ -15,11 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.plan import LABEL, Request, make_plan
-from jclip.data.catalogue.world import WORLD
+from experiments.plan import Request, make_plan
 from jclip.data.labels import label_space
-from jclip.data.world.sample import SHAPES as WORLD_CLASSES
-from jclip.models import bundle as bundles
 from jclip.models.bundle import Bundle, save_bundle
 from jclip.models.model import Model
 from jclip.report.rows import read_rows
@@ -143,7 +140,8 @@ def launch(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProce
     return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
-ALL = ("--models=b/classifier,b/clip", "--catalogue=mine.toml", "--out=out")
+ONE = "--studies=accuracy"
+ALL = ("--models=b/classifier,b/clip", "--catalogue=mine.toml", ONE, "--out=out")
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +253,7 @@ def test_a_run_says_what_made_it(world):
     record = json.loads((world.folder / "out" / "run.json").read_text())
     assert record["flags"]["models"] == ["b/classifier", "b/clip"]
     assert record["flags"]["templates"] is None and record["outcome"] == "finished"
+    assert record["models"]["tiny-clip"]["heads"] == ["openai80"]
     assert record["versions"]["jax"] == jax.__version__
     assert set(record["git"]) == {"commit", "changed"} and record["seconds"] > 0
 
@@ -271,7 +270,7 @@ def test_a_second_launch_from_a_flag_file_embeds_nothing(world):
 
 
 def test_a_study_needs_nothing_but_the_store(world, tmp_path):
-    arguments = f"--store={world.folder / 'out' / 'store'}", "--out=again"
+    arguments = f"--store={world.folder / 'out' / 'store'}", ONE, "--out=again"
     done = launch("study", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     again = read_rows(tmp_path / "again" / "rows.jsonl")
@@ -286,7 +285,7 @@ def test_two_processes_give_the_same_rows(world, tmp_path):
     out = tmp_path / "two"
     both = [
         start(
-            *("evaluate", *ALL[:2], f"--out={out}"),
+            *("evaluate", *ALL[:3], f"--out={out}"),
             cwd=world.folder,
             JAX_COORDINATOR_ADDRESS=address,
             JAX_NUM_PROCESSES="2",
@@ -304,7 +303,7 @@ def test_an_unreadable_image_is_in_no_number_and_ends_the_launch_with_its_name(c
     path = next((copy / "shapes" / "c").iterdir())
     path.write_bytes(b"this is no image")
     name = f"c/{path.name}"
-    one = ("--models=b/clip", "--catalogue=mine.toml", "--datasets=shapes", "--out=out")
+    one = ("--models=b/clip", "--catalogue=mine.toml", "--datasets=shapes", *ALL[2:])
     done = launch("evaluate", *one, cwd=copy)
     assert done.returncode == 1 and name in done.stderr
     assert "Traceback" not in done.stderr

@@ -31,6 +31,9 @@ RECORD = {
     "flags": {"limit": None, "models": ["a", "b"]},
     "left_out": ["imagenet-a: not in /data"],
     "unreadable": {"imagenet-0": {"x.jpg": "truncated"}},
+    "models": {
+        "model-000": {"network": "VisionTransformer 224", "heads": ["openai80", "own"]}
+    },
     "datasets": {
         "imagenet-0": {"images": 50000, "reference": "Deng et al., 2009"},
         "imagenet-1": {"images": 10000, "suite": "world", "licence": "MIT"},
@@ -54,7 +57,7 @@ def report(folder: Path, models: int, datasets: int, **changes) -> Path:
     """A report with two studies and all files that it links to."""
     facts = made_up_rows.facts(models)
     rows = made_up_rows.rows(facts, datasets)
-    accuracy = Section(STUDY.name, STUDY.question, STUDY.reading, summarise(rows))
+    accuracy = Section(STUDY.name, STUDY.question, STUDY.reading, summarise(rows, {}))
     sections = [accuracy, losses(facts)]
     for section in sections:
         for table in section.summary.tables:
@@ -101,7 +104,7 @@ def test_the_page_asks_for_no_other_file_and_links_to_files_that_are_there(small
 def test_names_from_outside_are_text_and_no_markup(tmp_path):
     evil = "<script>alert(1)</script>"
     rows = (Row(evil, '"><b>', "top1", 0.5, 2, 0.1, 0.9, method=evil),)
-    section = Section("a", evil, evil, summarise(rows))
+    section = Section("a", evil, evil, summarise(rows, {}))
     record = {"command": [evil], "left_out": [evil], "flags": {"x": evil}}
     path = tmp_path / "report.html"
     write_report(path, [section], rows, facts={}, record=record, problems=[evil])
@@ -117,7 +120,7 @@ def test_a_run_that_says_nothing_of_itself_has_a_report(tmp_path):
 def test_the_summary_has_a_line_for_each_model_and_the_columns_of_all_studies():
     facts = made_up_rows.facts(4)
     rows = made_up_rows.rows(list(facts)[:3], 2)
-    accuracy = Section("accuracy", "?", "", summarise(rows))
+    accuracy = Section("accuracy", "?", "", summarise(rows, {}))
     grid = summary_grid([accuracy, losses(facts)], facts)
     assert [line.keys[0] for line in grid.lines] == list(facts)
     assert grid.groups == (("Top-1 accuracy", 2), ("Loss", 1))
@@ -129,7 +132,7 @@ def test_the_summary_has_a_line_for_each_model_and_the_columns_of_all_studies():
 
 def test_without_facts_the_summary_has_no_columns_for_them():
     rows = made_up_rows.rows(["a", "b"], 1)
-    section = Section("accuracy", "?", "", summarise(rows))
+    section = Section("accuracy", "?", "", summarise(rows, {}))
     assert summary_grid([section], {}).keys == ("model",)
     assert len(summary_grid([section], {"a": Facts("CLIP zero-shot")}).keys) == 3
 
@@ -158,10 +161,10 @@ def test_times_are_short(seconds, text, tmp_path):
 def test_two_hundred_models_on_fifteen_sets_make_a_light_page(tmp_path):
     facts = made_up_rows.facts(210)
     rows = made_up_rows.rows(facts, 15)
-    section = Section("accuracy", "?", "", summarise(rows))
-    path, start = tmp_path / "report.html", time.monotonic()
+    section = Section("accuracy", "?", "", summarise(rows, {}))
+    path, start = tmp_path / "report.html", time.process_time()
     write_report(path, [section], rows, facts=facts, record=RECORD)
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
     assert path.stat().st_size < 5e6
     text = path.read_text()
     assert text.count("<tr>") > 210 * 15
@@ -231,6 +234,7 @@ def test_a_person_sees_title_sections_and_what_was_run(browser, small):
         *("Lower is better.", "Calibration error", "5 models on 3 data sets"),
         *("What was run", "jax 0.10.2", "c0ffee, with changes", "tpu: v5", "61 s"),
         *("50,000 images", "Deng et al., 2009", "Demonstration.", "1 of imagenet-0"),
+        "model-000, VisionTransformer 224, head: openai80, own",
         *("imagenet-a: not in /data", "model-004", "experiments/evaluate.py"),
     ):
         assert part in seen
@@ -300,7 +304,7 @@ def test_intervals_are_on_hover_and_shown_on_request(browser, small):
 def test_models_without_a_number_come_last_in_either_order(browser, tmp_path):
     facts = made_up_rows.facts(4)
     rows = made_up_rows.rows(list(facts)[:3], 1)
-    accuracy = Section("accuracy", "?", "", summarise(rows))
+    accuracy = Section("accuracy", "?", "", summarise(rows, {}))
     path = tmp_path / "report.html"
     sections = [accuracy, losses(facts)]
     write_report(path, sections, rows, facts=facts, record={})
