@@ -23,19 +23,23 @@ from jclip.studies.facts import read_facts
 from jclip.studies.study import run_studies
 from jclip.studies.subject import Subject, stored_answers
 
-# The flags are those of the first stage; --help shall list them here too.
+# The other flags are those of the first stage; --help shall list them here too.
 flags.adopt_module_key_flags(embed)
+ANSWERS = flags.DEFINE_bool("answers", True, launch.ANSWERS_HELP)
 
 
 def main() -> None:
     with embedded() as stage:
         problems = ()
         if jax.process_index() == 0:
-            findings = run_studies(stage.plan.studies, _subjects(stage))
+            subjects = _subjects(stage)
+            findings = run_studies(stage.plan.studies, subjects)
             stage.record["models"] = _models(stage)
             stage.record["datasets"] = _datasets(stage)
-            launch.write(findings, stage.out, stage.console, stage.record)
-            problems = findings.problems
+            answering = subjects if ANSWERS.value else ()
+            problems = launch.write(
+                findings, stage.out, stage.console, stage.record, answering
+            )
         barrier("the results are written")
         stage.check(problems)
 

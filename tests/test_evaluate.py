@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -241,6 +242,33 @@ def test_a_launch_ends_with_a_report_of_all_it_wrote(world):
     page = (out / "report.html").read_text()
     for part in ("tiny-clip", "mini", "mean per class", jax.__version__):
         assert part in page
+
+
+def test_answers_to_single_images_give_the_accuracies_again(world):
+    out = world.folder / "out"
+    results = json.loads((out / "run.json").read_text())["results"]
+    for row in world.rows:
+        name = f"answers/{row.model}/{row.dataset}.parquet"
+        table = pandas.read_parquet(out / name)
+        assert name in results and not table.isna().any(axis=None)
+        within = {"top1": 1, "top5": 5}.get(row.metric)
+        if within and not row.slice:
+            assert (table["rank"] <= within).mean() == pytest.approx(row.value)
+            assert len(table) == row.n
+
+
+def test_two_models_of_a_run_are_compared_without_running_them(world, tmp_path):
+    run = str(world.folder / "out")
+    done = launch("compare", run, "--out=gap", "--datasets=mini", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    top1 = {
+        row.model: row.value
+        for row in world.rows
+        if (row.dataset, row.metric, row.slice) == ("mini", "top1", "")
+    }
+    rows = {row.metric: row for row in read_rows(tmp_path / "gap" / "rows.jsonl")}
+    assert rows["first"].value == top1["tiny-classifier"]
+    assert rows["second"].value == top1["tiny-clip"] and rows["p"].n == 30
 
 
 def test_what_cannot_be_answered_is_said_before_the_work(world):
