@@ -46,6 +46,11 @@ ACTIVATION = flags.DEFINE_enum(
 LIKE = flags.DEFINE_string(
     "like", None, "A released tag whose kind a local file is of."
 )
+TRAINED_AS = flags.DEFINE_string(
+    "trained_as",
+    None,
+    "A released tag whose training a local file had; what it says is kept as facts.",
+)
 MEAN = flags.DEFINE_list("mean", None, "Of the input channels: three numbers.")
 STD = flags.DEFINE_list("std", None, "Of the input channels: three numbers.")
 INTERPOLATION = flags.DEFINE_enum(
@@ -147,6 +152,7 @@ def stated() -> Stated:
     return Stated(
         activation=ACTIVATION.value,
         like=LIKE.value,
+        trained_as=TRAINED_AS.value,
         mean=mean,
         std=std,
         interpolation=INTERPOLATION.value,

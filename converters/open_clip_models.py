@@ -14,6 +14,7 @@ from converters import clip, tokenizers, torch_io
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
+from jclip.models.zoo.training import open_clip_training
 from jclip.types import Preprocess
 
 OPENAI = {
@@ -31,6 +32,7 @@ class Facts:
     activation: str
     preprocess: Mapping[str, Any]
     hub: str = ""
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
@@ -50,9 +52,10 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
     tags = open_clip.list_pretrained_tags_by_model(name)
     if weights in tags:
         stated.refuse(
-            "activation", "like", "mean", "std", "interpolation", "resize_mode",
+            *("activation", "like", "trained_as"),
+            *("mean", "std", "interpolation", "resize_mode"),
             why=f"the tag {weights!r} states it",
-        )  # fmt: skip
+        )
         facts, label = _tag(name, weights), weights
         path = open_clip.download_pretrained(
             open_clip.get_pretrained_cfg(name, weights)
@@ -80,8 +83,8 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
 def openai_source(path: str, stated: Stated) -> Source:
     """One of OpenAI's TorchScript archives; its shapes say which model it is."""
     stated.refuse(
-        *("activation", "like", "mean", "std", "interpolation", "resize_mode"),
-        *("crop_pct", "model_kwargs"),
+        *("activation", "like", "trained_as", "mean", "std", "interpolation"),
+        *("resize_mode", "crop_pct", "model_kwargs"),
         why="OpenAI's archives are all alike in it",
     )
     if Path(path).is_file() and not torch_io.is_torchscript(path):
@@ -97,9 +100,19 @@ def openai_source(path: str, stated: Stated) -> Source:
         "ViT-B-32",
         config,
         Path(path),
-        Facts("quick_gelu", OPENAI),
+        Facts("quick_gelu", OPENAI, training=_openai_training(path)),
         record,
     )
+
+
+def _openai_training(path: str) -> dict[str, Any]:
+    """The training of OpenAI's own models, whose hashes are in their addresses."""
+    released = [
+        open_clip.get_pretrained_cfg(n, "openai") for n in open_clip.list_models()
+    ]
+    sha256 = torch_io.sha256(path)
+    known = any(sha256 in config.get("url", "") for config in released)
+    return open_clip_training(Path(path).stem, "openai") if known else {}
 
 
 def config_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -178,7 +191,10 @@ def _tag(name: str, tag: str) -> Facts:
             f"use --name={name.removesuffix('-quickgelu')}"
         )
     return Facts(
-        "quick_gelu" if quick else "gelu", released, released.get("hf_hub", "")
+        "quick_gelu" if quick else "gelu",
+        released,
+        released.get("hf_hub", ""),
+        open_clip_training(name, tag),
     )
 
 
@@ -186,9 +202,7 @@ def _file(name: str, config: Mapping[str, Any], path: Path, stated: Stated) -> F
     """The facts of a local file, from what lies beside it or what the user says."""
     beside = path.parent / "open_clip_config.json"
     if stated.like:
-        tags = open_clip.list_pretrained_tags_by_model(name)
-        if stated.like not in tags:
-            raise ValueError(unknown(stated.like, tags, f"tag of {name}"))
+        _check_tag(name, stated.like)
         facts = _tag(name, stated.like)
     elif beside.is_file():
         facts = _beside(beside, config)
@@ -207,7 +221,18 @@ def _file(name: str, config: Mapping[str, Any], path: Path, stated: Stated) -> F
             f"--activation={stated.activation}, but the name, the tag or {beside.name} "
             f"says {facts.activation}"
         )
-    return dataclasses.replace(facts, preprocess=stated.over(facts.preprocess))
+    training = {}
+    if stated.trained_as:
+        _check_tag(name, stated.trained_as)
+        training = open_clip_training(name, stated.trained_as)
+    preprocess = stated.over(facts.preprocess)
+    return dataclasses.replace(facts, preprocess=preprocess, training=training)
+
+
+def _check_tag(name: str, tag: str) -> None:
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if tag not in tags:
+        raise ValueError(unknown(tag, tags, f"tag of {name}"))
 
 
 def _beside(file: Path, config: Mapping[str, Any]) -> Facts:
@@ -269,7 +294,7 @@ def _source(
         prompts=tokenizers.prompt_sets(),
         class_names=tokenizers.class_names(),
         licence="MIT" if record["library"] == "openai" else "",
-        training={"tag": record["weights"], "hub": facts.hub},
+        training={"tag": record["weights"], "hub": facts.hub, **facts.training},
         record={
             **record,
             "name": name if record["library"] == "open_clip" else record["weights"],

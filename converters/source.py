@@ -59,6 +59,7 @@ class Stated:
     Attributes:
       activation: "gelu" or "quick_gelu" (open_clip).
       like: a released tag whose activation and preprocessing the file shares.
+      trained_as: a released tag whose training the file had.
       mean, std: of the input channels.
       interpolation, resize_mode, crop_pct: of the preprocessing.
       model_kwargs: arguments with which the library builds the network (timm).
@@ -66,6 +67,7 @@ class Stated:
 
     activation: str | None = None
     like: str | None = None
+    trained_as: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     interpolation: str | None = None

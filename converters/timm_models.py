@@ -16,6 +16,7 @@ from converters import efficientnet, torch_io
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
+from jclip.models.zoo.training import timm_training
 from jclip.types import Preprocess
 
 FAMILIES = {EfficientNet: efficientnet}
@@ -57,9 +58,7 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
         features="penultimate",
         classes=_classes(name, network),
         licence=network.pretrained_cfg.get("license") or "",
-        training={
-            "tag": network.pretrained_cfg.get("tag", "") if weights is None else ""
-        },
+        training=_training(network.pretrained_cfg, weights, stated),
         record=_record(name, weights, label, stated),
     )
 
@@ -127,6 +126,20 @@ def _classes(name: str, network: torch.nn.Module) -> tuple[str, ...]:
         )
     info = ImageNetInfo(subset)
     return tuple(info.label_names())
+
+
+def _training(
+    config: Mapping[str, Any], weights: str | None, stated: Stated
+) -> dict[str, Any]:
+    """What the tag says; of a file, which may hold anything, that which the user names."""
+    name, tag = config["architecture"], stated.trained_as or ""
+    if weights is None:
+        stated.refuse("trained_as", why="the model's own tag states it")
+        tag = config.get("tag") or ""
+    elif tag and f"{name}.{tag}" not in timm.list_pretrained(f"{name}.*"):
+        known = [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
+        raise ValueError(unknown(tag, known, f"tag of {name}"))
+    return {"tag": tag, **timm_training(name, tag)} if tag else {"tag": ""}
 
 
 def _record(

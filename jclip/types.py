@@ -88,19 +88,62 @@ class Row:
         return dataclasses.asdict(self)
 
 
+UNKNOWN = "unknown"
+
+
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What figures and tables show of a model beside its numbers.
+    """What is known of a model beside its numbers; what is not known is not guessed.
+
+    Training is that before any fine-tuning, of which `fine_tuning` and `recipe` tell.
 
     Attributes:
       group: how it was trained, one of `jclip.report.style.GROUPS`; others are shown
         as "other".
-      source: what it was trained on ("laion-2b", "wit-400m").
-      pairs: unique training examples; None where unknown.
+      source: what it was trained on ("laion-2b", "wit-400m"); "other" where unknown.
+      pairs: unique training examples; None where unknown, as in all numbers.
       fine_tuned: whether the weights were trained further on a task.
+      architecture: family of the image tower ("resnet", "vit"), or "unknown", as in all
+        texts that follow.
+      kind: "cnn", "transformer" or "hybrid".
+      size: of the image tower, within its family ("B/32", "50x4").
+      patch, input_size: in pixels; the patch of transformers.
+      image_parameters, text_parameters: learned numbers of each tower with its
+        projection.
+      gflops: 10^9 additions and multiplications for one image and one text.
+      curation: how the examples were chosen: "none", "rule", "clip-filter",
+        "metadata-balance" or "learned-filter".
+      samples_seen, batch: examples in all of training, and in a step.
+      loss: "softmax-contrastive", "sigmoid-contrastive", "contrastive+caption",
+        "contrastive+distillation", "supervised" or "self-supervised".
+      fine_tuning: the data sets in turn ("in12k, in1k"), or "none".
+      recipe: of the fine-tuning: "full", "probe", "lp-ft", "flyp", "lora", "wise(0.5)",
+        or "none".
+      text: kind of the text tower; "none" for a classifier.
+      context: tokens in a text.
+      cleaning: of texts, before they are cut into tokens.
+      activation: of the text tower.
     """
 
     group: str = "other"
     source: str = "other"
     pairs: int | float | None = None
     fine_tuned: bool = False
+    architecture: str = UNKNOWN
+    kind: str = UNKNOWN
+    size: str = UNKNOWN
+    patch: int | None = None
+    input_size: int | None = None
+    image_parameters: int | None = None
+    text_parameters: int | None = None
+    gflops: float | None = None
+    curation: str = UNKNOWN
+    samples_seen: int | float | None = None
+    batch: int | None = None
+    loss: str = UNKNOWN
+    fine_tuning: str = UNKNOWN
+    recipe: str = UNKNOWN
+    text: str = UNKNOWN
+    context: int | None = None
+    cleaning: str = UNKNOWN
+    activation: str = UNKNOWN

@@ -1,4 +1,4 @@
-"""From what a bundle says of its training to what figures and tables show.
+"""From what a bundle says of itself to what figures, tables and comparisons know of it.
 
     <store>/.facts/<model>.json
 
@@ -7,19 +7,25 @@ Kept beside the features, so that studies from the store alone show the same.
 
 import dataclasses
 import json
+from typing import Any
 from urllib.parse import quote
 
 from etils import epath
 
 from jclip.durable import write_whole
+from jclip.models.description import describe
 from jclip.models.spec import Spec
 from jclip.report.style import OTHER
 from jclip.store import Store
-from jclip.types import Facts
+from jclip.types import UNKNOWN, Facts
+
+NONE = "none"
+# As they are called in `spec.training`, where what is not known is left out or empty.
+STATED = ("curation", "samples_seen", "batch", "loss", "fine_tuning", "recipe")
 
 
 def model_facts(spec: Spec) -> Facts:
-    """What `spec.training` says under "group", "source", "pairs_unique", "fine_tuning".
+    """What the architecture comes to, and what `spec.training` says of the training.
 
     What is not there is shown as unknown, and never guessed.
     """
@@ -28,8 +34,22 @@ def model_facts(spec: Spec) -> Facts:
         group=training.get("group") or OTHER,
         source=training.get("source") or OTHER,
         pairs=training.get("pairs_unique"),
-        fine_tuned=training.get("fine_tuning", "none") != "none",
+        fine_tuned=training.get("fine_tuning", NONE) not in (NONE, UNKNOWN),
+        **{name: training[name] for name in STATED if training.get(name)},
+        **describe(spec.arch)._asdict(),
+        **_text(spec),
     )
+
+
+def _text(spec: Spec) -> dict[str, Any]:
+    if spec.arch.text is None or spec.text is None:
+        return {"text": NONE, "cleaning": NONE, "activation": NONE}
+    return {
+        "text": f"{'causal ' * spec.arch.text.causal}transformer",
+        "context": spec.text.context,
+        "cleaning": spec.text.clean,
+        "activation": spec.arch.text.activation,
+    }
 
 
 def write_facts(store: Store, model: str, facts: Facts) -> None:
