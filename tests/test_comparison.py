@@ -8,9 +8,12 @@ from scipy.stats import binomtest
 
 from experiments.couples import choose, read_couples
 from experiments.launch import Problems
+from jclip.data.published import read_published
 from jclip.metrics.paired import holm
-from jclip.report.answers import AnswerSheet, write_answers
+from jclip.report.answers import AnswerSheet, read_answers, write_answers
+from jclip.studies.answers import write_all
 from jclip.studies.comparison import DIFFER, align, compare, differing, table
+from jclip.studies.published import published_subject
 
 TITLES = ("old", "new")
 
@@ -161,6 +164,28 @@ def test_counts_are_shown_whole():
     one, other = sheet([0] * 30_000), sheet([1] * 30_000)
     (line,) = table(compare([align(one, other, TITLES)])).texts()[1]
     assert line[-3:] == ["30000", "0", "30000"] and line[6].startswith("-100.00 [")
+
+
+@pytest.mark.slow
+def test_published_answers_to_50000_images_are_compared(shared, tmp_path):
+    folder = shared / "model-predictions"
+    subjects = [
+        published_subject(read_published(folder / f"imagenetx_base_{name}.csv.gz"))
+        for name in ("ResNet50", "ViT")
+    ]
+    files, problems = write_all(tmp_path, subjects)
+    assert not problems
+    (found,) = numbers(align(*map(read_answers, files), TITLES))
+    assert found["first"].value == 0.76130 and found["second"].value == 0.78006
+    gap = found["difference"]
+    assert gap.value == pytest.approx(0.01876) and gap.n == 50_000
+    only = [int(found[f"only_{side}"].value) for side in ("first", "second")]
+    # The normal interval of a mean of -1, 0 and 1.
+    half = 1.96 * (sum(only) / 50_000 - gap.value**2) ** 0.5 / 50_000**0.5
+    ends = gap.value - half, gap.value + half
+    assert (gap.low, gap.high) == pytest.approx(ends, abs=half / 10)
+    assert found["p"].value == pytest.approx(binomtest(only[0], sum(only)).pvalue)
+    assert found["p"].value < 1e-20
 
 
 def run(folder, *sheets):
