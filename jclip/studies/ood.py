@@ -7,15 +7,15 @@ maximum softmax probability (Hendrycks and Gimpel, 2017).
 https://arxiv.org/abs/2211.13445 https://arxiv.org/abs/1610.02136
 """
 
-import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from jclip.report.axes import Axis
 from jclip.report.dots import DotPlot
-from jclip.report.scatter import Panel, Point, Scatter
+from jclip.report.scatter import Panel, Scatter
 from jclip.report.sections import Summary
 from jclip.report.tables import Column, Table
+from jclip.studies.ood_lines import LINE, curves, lines, points
 from jclip.studies.separation import MEAN, Options, separations, tasks
 from jclip.studies.study import Study
 from jclip.studies.subject import Subject
@@ -46,7 +46,9 @@ def measure(subject: Subject, options: Options) -> Iterator[Row | str]:
 
 
 def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
-    shown = _titled(rows)
+    metrics = {column.key for column in COLUMNS}
+    shown = _titled([row for row in rows if row.metric in metrics])
+    fitted = [row for row in rows if row.metric in LINE]
     own = _own(shown)
     aurocs = tuple(row for row in own if row.metric == AUROC.key)
     means = tuple(row for row in aurocs if row.dataset.startswith(MEAN))
@@ -58,11 +60,19 @@ def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
         ),
         figures=(
             DotPlot("ood_auroc", "AUROC in percent", aurocs, AUROC),
-            *_scatter(own, AUROC),
-            *_scatter(own, FPR),
+            *_scatter(own, AUROC, fitted, facts),
+            *_scatter(own, FPR, fitted, facts),
         ),
         headline=_across("ood_mean", "AUROC of unknown images", means or aurocs, AUROC),
     )
+
+
+def compare(
+    rows: Sequence[Row], facts: Mapping[str, Facts], options: Options
+) -> Iterator[Row]:
+    own = _own([row for row in rows if not row.slice.startswith(MEAN)])
+    for column in (AUROC, FPR):
+        yield from lines(own, column.key, facts)
 
 
 def _own(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -93,17 +103,19 @@ def _across(name: str, title: str, rows: Sequence[Row], column: Column) -> Table
     return Table(name, title, rows, columns, "dataset")
 
 
-def _scatter(own: Sequence[Row], column: Column) -> tuple[Scatter, ...]:
+def _scatter(
+    own: Sequence[Row],
+    column: Column,
+    fitted: Sequence[Row],
+    facts: Mapping[str, Facts],
+) -> tuple[Scatter, ...]:
     """The metric over clean accuracy, a panel for each set; nothing for one model."""
-    clean = {(r.model, r.dataset): r for r in own if r.metric == "clean_top1"}
-    points = collections.defaultdict(list)
-    for row in own:
-        if row.metric == column.key:
-            point = Point(clean[row.model, row.dataset], row)
-            points[row.dataset].append(point)
     if len({row.model for row in own}) < 2:
         return ()
-    panels = tuple(Panel(dataset, tuple(found)) for dataset, found in points.items())
+    panels = tuple(
+        Panel(dataset, tuple(found), curves(found, fitted, facts))
+        for dataset, found in points(own, column.key).items()
+    )
     title = f"{column.title} over accuracy on clean images"
     axes = Axis("clean top-1"), Axis(column.title)
     return (Scatter(f"ood_{column.key}_over_top1", title, panels, *axes),)
@@ -120,10 +132,13 @@ STUDY = Study(
         "MCM, the largest softmax probability of raw cosines; that of others is the MSP, "
         "the same of logits. The mean is over iNaturalist, SUN, Places and Textures "
         "where all four are there, and else over all sets. NINCO's numbers are means over "
-        "its classes. Scores that were fitted say to how many training images."
+        "its classes. Scores that were fitted say to how many training images. Lines go "
+        "through zero-shot models that were trained on the same source, where there are "
+        "three of them."
     ),
     roles=("ood", "test", "train"),
     measure=measure,
     summarise=summarise,
+    compare=compare,
     options=Options(),
 )

@@ -23,6 +23,7 @@ OTHERS = (
     "factor_lines",
     "facts",
     "heads",
+    "ood_lines",
     "published",
     "scaled",
     "separation",
