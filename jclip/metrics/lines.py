@@ -16,6 +16,7 @@ METHODS = ("ols", "huber")
 TUNING = 1.345  # of Huber's weights: 95 % efficient where errors are normal
 RESAMPLES = 1000
 TESTBED_SEED = 720257663
+AT_PIVOT = 1e-6  # so near, a float32 may be the pivot
 
 Numbers = Float[np.ndarray, "*n"] | float
 Models, Fits = Float[np.ndarray, "*b n"], Float[np.ndarray, "*b"]
@@ -116,7 +117,8 @@ def fit_two(
     method: str = "ols",
 ) -> TwoLines:
     """A line through the models strictly below the pivot and one through those above."""
-    parts = (fit(x[s], y[s], axes=axes, method=method) for s in (x < pivot, x > pivot))
+    sides = x < pivot - AT_PIVOT, x > pivot + AT_PIVOT
+    parts = (fit(x[side], y[side], axes=axes, method=method) for side in sides)
     return TwoLines(pivot, *parts)
 
 

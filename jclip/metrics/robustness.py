@@ -68,16 +68,20 @@ def relative_robustness(after: Estimate, before: Estimate) -> Estimate:
 
 
 def mean_accuracy(
-    accuracies: Sequence[Estimate], *, resamples: int = RESAMPLES, seed: int = 0
+    accuracies: Sequence[Estimate],
+    *,
+    weights: Sequence[float] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Estimate:
     """The mean of accuracies on different sets, with a bootstrap over their images.
 
-    Each set has the same weight. `n` is the number of images of all.
+    Each set has the same weight by default. `n` is the number of images of all.
     """
     rng = np.random.default_rng(seed)
-    drawn = np.mean([_shares(each, rng, resamples) for each in accuracies], axis=0)
-    low, high = percentiles(drawn)
-    value = float(np.mean([each.value for each in accuracies]))
+    drawn = [_shares(each, rng, resamples) for each in accuracies]
+    low, high = percentiles(np.average(drawn, axis=0, weights=weights))
+    value = float(np.average([each.value for each in accuracies], weights=weights))
     return Estimate(value, float(low), float(high), sum(e.n for e in accuracies))
 
 
