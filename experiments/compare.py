@@ -29,6 +29,7 @@ from jclip.report.rows import write_rows
 from jclip.report.tables import screen, write_table
 from jclip.store import file_name
 from jclip.studies.comparison import DIFFER, Couple, compare, differing, table
+from jclip.types import Row
 
 MODELS = flags.DEFINE_list(
     "models", [], "Of one run two or more; of two runs one of both, or one of each."
@@ -47,28 +48,42 @@ OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
 def main(*given: str) -> None:
     if not 1 <= len(given) <= 2:
         raise app.UsageError("give the folder of one run, or of two")
-    problems, console = launch.Problems(), launch.console()
-    out, specs = launch.out_folder(OUT.value), {**CATALOGUE}
+    out, console = launch.out_folder(OUT.value), launch.console()
+    couples, left_out, specs = _checked(given, out)
+    with launch.recorded(out) as record:
+        rows = compare(couples)
+        console.print(screen(table(rows)))
+        sheets, without = _write_sheets(out, couples, specs)
+        files = [*_write(out, rows, couples), *sheets]
+        record["left_out"] = [*left_out, *without]
+        record["results"] = [path.relative_to(out).as_posix() for path in files]
+    lines = [f"left out: {line}" for line in record["left_out"]]
+    console.print("\n".join([*lines, f"results: {out}"]), soft_wrap=True)
+
+
+def _checked(
+    given: Sequence[str], out: epath.Path
+) -> tuple[list[Couple], list[str], dict[str, DatasetSpec]]:
+    """What is compared, what is left out and why, and the data sets that are known.
+
+    Raises:
+      ValueError: everything that is wrong with the folders, the names and the answers.
+    """
+    problems, specs, chosen = launch.Problems(), {**CATALOGUE}, []
     with problems.gathered():
         _check_apart(out, given)
     with problems.gathered():
         specs |= read_catalogue(OWN.value) if OWN.value else {}
-    chosen = choose(given, MODELS.value)
+    problems.twice("data set", DATASETS.value)
+    if len(given) == 1:
+        problems.twice("model", MODELS.value)
+    with problems.gathered():
+        chosen = choose(given, MODELS.value)
     couples, left_out = read_couples(chosen, DATASETS.value, problems)
     problems.check()
     if not couples:
         raise ValueError("\n  ".join(["there is nothing to compare", *left_out]))
-    with launch.recorded(out) as record:
-        rows = compare(couples)
-        console.print(screen(table(rows)))
-        files = [out / "rows.jsonl", out / "differ.csv", *write_table(out, table(rows))]
-        write_rows(files[0], rows)
-        write_whole(files[1], _differ(couples))
-        sheets, without = _write_sheets(out, couples, specs)
-        record["left_out"] = [*left_out, *without]
-        record["results"] = [p.relative_to(out).as_posix() for p in (*files, *sheets)]
-    lines = [f"left out: {line}" for line in record["left_out"]]
-    console.print("\n".join([*lines, f"results: {out}"]), soft_wrap=True)
+    return couples, left_out, specs
 
 
 def _check_apart(out: epath.Path, given: Sequence[str]) -> None:
@@ -79,8 +94,17 @@ def _check_apart(out: epath.Path, given: Sequence[str]) -> None:
             raise ValueError(f"--out={out} holds the answers that are compared")
 
 
+def _write(
+    out: epath.Path, rows: Sequence[Row], couples: Sequence[Couple]
+) -> list[epath.Path]:
+    """Writes the rows, the table, and the images for which two name another class."""
+    write_rows(out / "rows.jsonl", rows)
+    write_whole(out / "differ.csv", _differ(couples))
+    return [out / "rows.jsonl", out / "differ.csv", *write_table(out, table(rows))]
+
+
 def _differ(couples: Sequence[Couple]) -> str:
-    """The images for which the two name another class, as CSV."""
+    """The images, one a line, as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(DIFFER)

@@ -102,6 +102,14 @@ def test_other_images_end_with_how_many_and_some_and_leave_no_results(runs, tmp_
     assert "world-r/" in done.stderr and not (tmp_path / "no").exists()
 
 
+def test_all_that_is_wrong_with_the_command_is_said_together(runs):
+    arguments = "--out=x", "--models=a,b,b", "--datasets=mine,min", "--catalogue=no"
+    done = compare("x", *arguments, cwd=runs)
+    assert done.returncode == 1 and "4 problems, nothing was started" in done.stderr
+    for problem in ("holds the answers", "'b' is given twice", "no file", "'min'; did"):
+        assert problem in done.stderr
+
+
 def test_results_do_not_go_where_the_answers_are(runs):
     done = compare("x", "y/answers/b", "--out=y", "--models=b", cwd=runs)
     assert done.returncode == 1 and "holds the answers" in done.stderr
