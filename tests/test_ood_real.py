@@ -14,7 +14,7 @@ from jclip.metrics.scores.table import SCORES
 
 
 def scored(name, sample):
-    return apply(SCORES[name].scorer(None), sample)
+    return apply(SCORES[name].compute, sample)
 
 
 def test_logits_of_real_classifiers_agree_with_scipy_and_scikit_learn(shared):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -12,64 +11,12 @@ from jclip.data.catalogue.outside import FOLDERS
 from jclip.data.labels import LabelSpace, label_space
 from jclip.metrics import detection
 from jclip.metrics.scores.table import SCORES
-from jclip.models.head import Head
 from jclip.studies.ood import STUDY
 from jclip.studies.separation import FOUR, Options
 from jclip.studies.study import run_studies, with_options
-from jclip.studies.subject import Answers, Outputs, Subject
-from jclip.types import Facts, Row
-
-D, K = 16, 6
-SPACE = LabelSpace("toy", tuple(f"c{i}" for i in range(K)))
-MEANS = np.random.default_rng(0).normal(size=(K, D))
-
-
-def head(texts=False, classes=SPACE.classes):
-    weight = np.resize(MEANS, (len(classes), D)).T
-    weight = weight + 0.01 * np.random.default_rng(1).normal(size=weight.shape)
-    if texts:
-        weight = weight / np.linalg.norm(weight, axis=0)
-    return Head(
-        jnp.asarray(weight if texts else 0.1 * weight, jnp.float32),
-        jnp.zeros(len(classes)),
-        jnp.float32(50 if texts else 1),
-        classes,
-        normalise=texts,
-    )
-
-
-def answered(role, seed, n=120, *, texts=False, space=SPACE, **fields):
-    """Images near the class means, or for "ood" of other things."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % len(space.classes)
-    centre = MEANS[labels % K] if role != "ood" else rng.normal(size=(n, D))
-    features = np.maximum(1 + centre + 0.4 * rng.normal(size=(n, D)), 0)
-    features, own = features.astype(np.float32), head(texts, space.classes)
-    outputs = Outputs(np.asarray(own(features)), features, own, texts, True)
-    labels = np.where(role == "ood", -1, labels).astype(np.int32)
-    answers = Answers(
-        columns={"label": labels},
-        labels=space,
-        logits=lambda wanted: outputs.logits,
-        outputs=lambda: outputs,
-        names=tuple(f"{role}{seed}/{i}" for i in range(n)),
-        role=role,
-        against="clean" if role == "ood" else "",
-        method="openai80" if texts else "own",
-        fingerprint="f00d",
-    )
-    return replace(answers, **fields)
-
-
-def subject(name="m", *, texts=False, train=True, **further):
-    made = {
-        "clean": answered("test", 0, 300, texts=texts),
-        "rocks": answered("ood", 1, texts=texts),
-        "plants": answered("ood", 2, 90, texts=texts),
-    }
-    if train:
-        made["train"] = answered("train", 3, 400, texts=texts)
-    return Subject(name, {**made, **further}, Facts("CLIP zero-shot" if texts else ""))
+from jclip.studies.subject import Subject
+from jclip.types import Row
+from tests.unknown_images import SPACE, K, answered, subject
 
 
 def measured(model, **options):
@@ -204,6 +151,12 @@ def test_training_images_are_taken_in_the_shares_of_the_classes():
     assert value(few, "rocks", "auroc", "knn") != value(other, "rocks", "auroc", "knn")
 
 
+def test_rows_say_how_many_training_images_a_score_took(monkeypatch):
+    monkeypatch.setitem(SCORES, "knn", replace(SCORES["knn"], most=30))
+    rows, _ = measured(subject(), scores=("knn", "react"))
+    assert {row.method for row in rows} == {"knn, 30 of train", "react, 400 of train"}
+
+
 def test_the_training_images_can_be_named():
     further = {"more": answered("train", 9, 200)}
     rows, _ = measured(subject(**further), scores=("knn",), train="more")
@@ -294,6 +247,15 @@ def test_sets_whose_clean_set_is_missing_are_said():
     assert {row.dataset for row in rows} == {"rocks"}
     (text,) = texts
     assert text == "m has not answered beach, with which sand would be compared"
+
+
+def test_broken_answers_to_known_images_are_a_problem():
+    known = answered("test", 0)
+    outputs = known.outputs()._replace(logits=np.full((120, K), np.nan, np.float32))
+    model = subject(clean=replace(known, outputs=lambda: outputs))
+    findings = run_studies([STUDY], [model])
+    (problem,) = findings.problems
+    assert "clean: " in problem and "120 of 120 images have NaN logits" in problem
 
 
 def test_one_broken_set_does_not_stop_the_others():

@@ -2,7 +2,8 @@
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +11,14 @@ from jclip.arrays import Bool, Float, Int
 from jclip.data.dataset import stratified_order
 from jclip.metrics.accuracy import label_rank
 from jclip.metrics.scores.sample import Linear, Sample, Scorer, apply
-from jclip.metrics.scores.table import FEATURES, HEAD, SCORES, TEXTS, TRAINING
+from jclip.metrics.scores.table import (
+    FEATURES,
+    HEAD,
+    SCORES,
+    TEXTS,
+    TRAINING,
+    Score,
+)
 from jclip.studies.subject import Outputs, Subject
 
 
@@ -29,12 +37,10 @@ class Training:
     seed: int
 
     def sample(self, subject: Subject, keep: Sequence[int] | None) -> Sample:
-        """What the subject makes of them, in an order that is random and fair."""
+        """What the subject makes of them; any first ones are a fair sample again."""
         labels = subject.columns(self.dataset)["label"]
         order = stratified_order(subject.names(self.dataset), labels, seed=self.seed)
-        outputs = subject.outputs(self.dataset)
-        # Class by class in turn, so that the first ones are a fair sample again.
-        return seen(outputs, labels, keep, order[: self.most])
+        return seen(subject.outputs(self.dataset), labels, keep, order[: self.most])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,18 +104,14 @@ def detectors(
     inside = seen(outputs, subject.columns(clean)["label"], keep)
     hits = label_rank(inside.logits, inside.labels) == 1
     prompts = [subject.method(clean)] if outputs.texts else []
-    ready, refused, sample = [], collections.defaultdict(list), None
+    # Made when the first score asks for it, as it is large.
+    sample = functools.cache(lambda: training.sample(subject, keep))
+    ready, refused = [], collections.defaultdict(list)
     for name in _names(wanted, outputs.texts, training):
-        fitted = SCORES[name].fit is not None
-        if reason := _lacking(name, outputs, training):
-            refused[reason].append(name)
-            continue
         try:
-            if fitted and sample is None:
-                sample = training.sample(subject, keep)
-            score = SCORES[name].scorer(sample)
-            fit = [f"{len(sample.logits)} of {training.dataset}"] if fitted else []
-            method = ", ".join([name, *prompts, *fit])
+            _check(name, outputs, training)
+            score, fitted_to = _fitted(SCORES[name], sample, training)
+            method = ", ".join([name, *prompts, *fitted_to])
             ready.append(Detector(method, score, apply(score, inside)))
         except ValueError as error:
             refused[str(error)].append(name)
@@ -147,8 +149,8 @@ def _names(wanted: Sequence[str], texts: bool, training: Training) -> list[str]:
     return sorted(names, key=lambda name: name != own)
 
 
-def _lacking(name: str, outputs: Outputs, training: Training) -> str:
-    """Why a score cannot be had; empty where it can."""
+def _check(name: str, outputs: Outputs, training: Training) -> None:
+    """A ValueError where something that the score needs is not there."""
     grouped = outputs.head.groups is not None
     reasons = {
         TEXTS: "" if outputs.texts else "the model's head was not made from texts",
@@ -156,4 +158,16 @@ def _lacking(name: str, outputs: Outputs, training: Training) -> str:
         HEAD: "its classes are groups of others" if grouped else "",
         TRAINING: "" if training.dataset else "no answers to training images",
     }
-    return next((reasons[n] for n in SCORES[name].needs if reasons[n]), "")
+    for need in SCORES[name].needs:
+        if reasons[need]:
+            raise ValueError(reasons[need])
+
+
+def _fitted(
+    score: Score, sample: Callable[[], Sample], training: Training
+) -> tuple[Scorer, list[str]]:
+    """A score that is ready, and the training images that it took."""
+    if score.fit is None:
+        return score.compute, []
+    part = sample().take(slice(score.most))
+    return score.fit(part), [f"{len(part.logits)} of {training.dataset}"]

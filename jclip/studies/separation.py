@@ -113,7 +113,11 @@ def separations(task: Task, problems: list[str]) -> Iterator[Row | str]:
     subject, options = task.subject, task.options
     train = training_set(subject, task.clean, options.train)
     training = Training(train, options.train_images, options.seed)
-    found = detectors(subject, task.clean, options.scores, training, task.keep)
+    try:
+        found = detectors(subject, task.clean, options.scores, training, task.keep)
+    except ValueError as error:
+        problems.append(f"{task.clean}: {error}")
+        return
     for reason, names in found.refused.items():
         yield f"{subject.name} on {task.clean}: no {', '.join(names)}: {reason}"
     outside = {}

@@ -15,7 +15,6 @@ from jclip.metrics.scores.logits import entropy, log_sum_exp
 from jclip.metrics.scores.sample import Sample, Scorer, apply
 
 LEAST = np.finfo(np.float32).tiny
-NEIGHBOURS = 10_000  # training images that kNN searches at most
 
 
 class Gaussians(NamedTuple):
@@ -68,10 +67,10 @@ def knn(training: Sample, *, k: int = 10) -> Scorer:
     """The k-th largest cosine to a training image (Sun et al., 2022).
 
     Of features at unit length, where it has the order of minus their k-th smallest
-    distance. k is what that paper takes with 1 % of ImageNet's training images. At most
-    10,000 images are searched, the first. https://arxiv.org/abs/2204.06507
+    distance. k is what that paper takes with 1 % of ImageNet's training images.
+    https://arxiv.org/abs/2204.06507
     """
-    bank = _unit(training.features[:NEIGHBOURS]).T
+    bank = _unit(training.features).T
     if bank.shape[1] < k:
         raise ValueError(f"{bank.shape[1]} training images have no neighbour {k}")
     return functools.partial(_neighbour, bank, k)

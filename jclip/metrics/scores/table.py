@@ -22,7 +22,9 @@ class Score:
       reference: author, year and link.
       needs: beside logits, some of `TEXTS`, `FEATURES`, `HEAD` and `TRAINING`.
       compute: the scores of a sample; None for a score that is fitted first.
-      fit: from what a model makes of training images to the score; None for others.
+      fit: from what a model makes of training images to the score; a ValueError where
+        they do not allow it. None for others.
+      most: how many training images it takes at most; None for any number.
     """
 
     name: str
@@ -30,14 +32,7 @@ class Score:
     needs: tuple[str, ...] = ()
     compute: Scorer | None = None
     fit: Callable[[Sample], Scorer] | None = None
-
-    def scorer(self, training: Sample | None) -> Scorer:
-        """The score, fitted where it has to be.
-
-        Raises:
-          ValueError: the training images do not allow it, and why.
-        """
-        return self.compute if self.fit is None else self.fit(training)
+    most: int | None = None
 
 
 _LIE = (FEATURES, TRAINING)
@@ -83,6 +78,7 @@ SCORES = by_name(
             "Sun et al., 2022, https://arxiv.org/abs/2204.06507",
             _LIE,
             fit=fitted.knn,
+            most=10_000,  # all of them are compared with every image
         ),
         Score(
             "vim",
