@@ -19,7 +19,7 @@ VIT = VisionTransformer(
     pool="mean",
 )
 RESNET = ModifiedResNet(SIZE, width=8, depths=(1, 1, 1, 1), heads=4)
-ALL, TENTH = 50_000, 5_000
+ALL, TENTH, MORE = 50_000, 5_000, 150_000
 BALANCED = "world-train-balanced"  # textures independent of shapes
 
 
@@ -77,11 +77,34 @@ RECIPES = by_name(
         # Of pairs alone, as many as minutes allow, a tower learns backgrounds and
         # colours; so each starts from labels of the same images (see Zhai et al., 2022,
         # https://arxiv.org/abs/2111.07991). To a transformer one label an image says too
-        # little: it starts from what each patch shows.
+        # little: it starts from what each patch shows, and ends with more images, since
+        # it knew the others by heart.
         Recipe("world-vit-patches", VIT, "patches", 6000, batch=32, shipped=False),
         Recipe("world-vit", VIT, "classes", 2500, rate=1e-3, start="world-vit-patches"),
-        Recipe("world-clip-vit", VIT, "softmax", 3500, rate=1e-3, start="world-vit"),
-        Recipe("world-siglip-vit", VIT, "sigmoid", 3500, rate=1e-3, start="world-vit"),
+        Recipe(
+            *("world-clip-vit-first", VIT, "softmax", 3500),
+            rate=1e-3,
+            start="world-vit",
+            shipped=False,
+        ),
+        Recipe(
+            *("world-clip-vit", VIT, "softmax", 2500),
+            images=MORE,
+            rate=1e-3,
+            start="world-clip-vit-first",
+        ),
+        Recipe(
+            *("world-siglip-vit-first", VIT, "sigmoid", 3500),
+            rate=1e-3,
+            start="world-vit",
+            shipped=False,
+        ),
+        Recipe(
+            *("world-siglip-vit", VIT, "sigmoid", 2500),
+            images=MORE,
+            rate=1e-3,
+            start="world-siglip-vit-first",
+        ),
         Recipe("world-resnet", RESNET, "classes", 1500),
         Recipe(
             *("world-clip-resnet", RESNET, "softmax", 1200),

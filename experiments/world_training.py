@@ -10,7 +10,7 @@ import numpy as np
 from etils import epath
 
 from experiments.world_examples import KINDS, WORDINGS, Examples
-from experiments.world_recipes import Recipe
+from experiments.world_recipes import RECIPES, Recipe
 from experiments.world_words import CONTEXT, PROMPTS, tokenizer
 from jclip.adapt.fit import adamw, fit
 from jclip.adapt.losses import cross_entropy, sigmoid_contrastive, softmax_contrastive
@@ -87,19 +87,22 @@ def bundle(recipe: Recipe, model: Model) -> Bundle:
 
 
 def _facts(recipe: Recipe) -> dict[str, Any]:
-    tuned = recipe.start.startswith("world-clip")
+    tuned = not recipe.texts and recipe.start and RECIPES[recipe.start].texts
     group = "CLIP zero-shot" if recipe.texts else "ImageNet-1k standard"
+    # Facts are about what comes before fine-tuning, but for those that name it.
+    learned = RECIPES[recipe.start] if tuned else recipe
     return {
         "group": "CLIP fine-tuned" if tuned else group,
-        "source": recipe.data,
-        "pairs_unique": recipe.images,
-        "samples_seen": recipe.steps * recipe.batch,
-        "batch": recipe.batch,
+        "source": learned.data,
+        "pairs_unique": learned.images,
+        "samples_seen": learned.steps * learned.batch,
+        "batch": learned.batch,
         "loss": {
             "softmax": "softmax-contrastive",
             "sigmoid": "sigmoid-contrastive",
-        }.get(recipe.loss, "supervised"),
+        }.get(learned.loss, "supervised"),
         "fine_tuning": "classes" if tuned else "none",
+        "recipe": "full" if tuned else "none",
     }
 
 
@@ -124,6 +127,8 @@ def _started(recipe: Recipe, start: Model | None) -> Model:
         model = dataclasses.replace(model, params=model.params | scale)
     if start is None:
         return model
+    if recipe.texts and start.arch == arch:
+        return dataclasses.replace(model, params=start.params, stats=start.stats)
     params = model.params | {"image": start.params["image"]}
     model = dataclasses.replace(model, params=params, stats=start.stats)
     return _with_head_from_texts(model, start) if start.arch.text else model
