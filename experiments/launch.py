@@ -140,7 +140,10 @@ def write(
     problems = [*findings.problems, *unwritten]
     for table in findings.tables:
         files += write_table(out, table)
-        console.print(screen(table))
+    for section in findings.sections:
+        # The other tables are many, and wider than a screen.
+        if section.summary.headline is not None:
+            console.print(screen(section.summary.headline))
     for figure in findings.figures:
         files += write_figure(out / "figures", figure, findings.facts)
     write_report(
