@@ -119,8 +119,8 @@ def aurc(logits: Logits, labels: Labels) -> float:
 
 
 def aurra(logits: Logits, labels: Labels) -> float:
-    """See `jclip.metrics.selective.response_rate_accuracy`."""
-    return selective.response_rate_accuracy(*per_image(logits, labels)[:2]).value
+    """1 - AURC: the mean accuracy of the most confident images."""
+    return 1 - aurc(logits, labels)
 
 
 def ece_classwise(logits: Logits, labels: Labels, *, bins: int = 15) -> float:

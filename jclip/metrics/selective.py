@@ -1,4 +1,4 @@
-"""How well confidence tells right answers from wrong ones, when some may be left out."""
+"""How well confidence tells right answers from wrong ones, where some may be left out."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from jclip.arrays import Float
 from jclip.metrics.reliability import Confidence, Correct, check, equal_mass
 from jclip.metrics.resampling import Statistic
 
-CELLS = 500  # of equally many images; enough for an interval
+CELLS = 100  # of equally many images; enough for an interval
 
 
 def risk_coverage(confidence: Confidence, correct: Correct) -> Statistic:
@@ -14,6 +14,9 @@ def risk_coverage(confidence: Confidence, correct: Correct) -> Statistic:
 
     Geifman et al., 2019; of images of equal confidence the mean over all their orders
     is taken. https://arxiv.org/abs/1805.08206
+
+    1 - AURC is AURRA, the mean accuracy (Hendrycks et al., 2021).
+    https://arxiv.org/abs/1907.07174
     """
     check(confidence, correct)
     wrong = np.stack([~correct, np.ones(len(correct))], axis=1).astype(float)
@@ -22,18 +25,6 @@ def risk_coverage(confidence: Confidence, correct: Correct) -> Statistic:
     if alike.max() < CELLS:
         return exact
     return Statistic(equal_mass(confidence, CELLS), wrong, _mean_risk, exact.value)
-
-
-def response_rate_accuracy(confidence: Confidence, correct: Correct) -> Statistic:
-    """AURRA: the mean accuracy among the i most confident images; 1 - AURC.
-
-    Hendrycks et al., 2021. https://arxiv.org/abs/1907.07174
-    """
-    risk = risk_coverage(confidence, correct)
-    return Statistic(
-        *(risk.bin_of, risk.values, lambda sums: 1 - _mean_risk(sums)),
-        exact=1 - risk.value,
-    )
 
 
 def _mean_risk(sums: Float[np.ndarray, "r m 2"]) -> Float[np.ndarray, " r"]:
