@@ -97,6 +97,6 @@ def _energy(
 def _not_negative(features: np.ndarray) -> np.ndarray:
     if (features < 0).any():
         raise ValueError(
-            "some features are negative, and it is for those that follow a ReLU"
+            "some features are negative, and shaping is for those that follow a ReLU"
         )
     return features
