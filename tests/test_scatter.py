@@ -120,7 +120,7 @@ def test_rare_groups_are_drawn_over_frequent_ones():
 
 @pytest.mark.parametrize(("scale", "expected"), [("logit", logit), ("probit", ndtri)])
 def test_axes_are_transforms_of_scipy_and_go_back(scale, expected):
-    axis, shares = Axis("a", scale=scale), np.linspace(0.001, 0.999, 50)
+    axis, shares = Axis("a", scale=scale), np.linspace(EDGE, 1 - EDGE, 50)
     np.testing.assert_allclose(axis.place(shares), expected(shares), rtol=1e-12)
     np.testing.assert_allclose(axis.value(axis.place(shares)), shares, rtol=1e-12)
 

@@ -11,7 +11,7 @@ from jclip.lookup import unknown
 
 SCALES = ("linear", "log", "logit", "probit")
 # The logit and the probit of 0 and of 1 are infinite. They are drawn here.
-EDGE = 1e-4
+EDGE = 2e-3
 # Where there is little room the first of them stay.
 SHARES = (0.5, 0.1, 0.9, 0.01, 0.99, 0.3, 0.7, 0.2, 0.8, 0.05, 0.95, 0.4, 0.6)
 SHARES += (0.001, 0.999, 0.02, 0.98, 0.005, 0.995, 0.85, 0.75, 0.65, 0.15, 0.25)
