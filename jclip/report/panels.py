@@ -103,9 +103,10 @@ def panels(
     for empty in axes[len(titles) :]:
         empty.remove()
     if handles:
-        drawn.legend(
-            handles=handles, loc="lower left", ncols=place.ncols, borderaxespad=0
-        )
+        # From the top of its room, as the rest of it looks like a margin.
+        top = 0, place.below / place.size[1]
+        where = {"loc": "upper left", "bbox_to_anchor": top, "borderaxespad": 0}
+        drawn.legend(handles=handles, ncols=place.ncols, **where)
     for panel, title in zip(axes, titles):
         panel.set_title(title)
         _lines(panel, names, place.beside)

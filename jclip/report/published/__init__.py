@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from etils import epath
 
-from jclip.report.published import clip, testbed, timm
+from jclip.report.published import clip, imagenet_x, testbed, timm
 from jclip.report.published.number import Number
 
 __all__ = ["FORMATS", "Format", "Number", "read_table"]
@@ -32,6 +32,7 @@ FORMATS = (
     Format(clip.BENCHMARK, clip.BENCHMARK_NEEDS, clip.read_benchmark),
     Format(clip.OPEN_CLIP, clip.OPEN_CLIP_NEEDS, clip.read_open_clip),
     Format(timm.NAME, timm.NEEDS, timm.read),
+    Format(imagenet_x.NAME, imagenet_x.NEEDS, imagenet_x.read),
     Format(testbed.NAME, testbed.NEEDS, testbed.read),
 )
 
