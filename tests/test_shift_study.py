@@ -548,6 +548,28 @@ def test_without_any_line_accuracies_are_shown_all_the_same(world_rows):
     assert not any(panel.curves for panel in scatter.panels)
 
 
+def test_of_predictions_alone_the_accuracy_on_some_classes_is_not_known():
+    space = LabelSpace("toy", ("a", "b", "c"))
+    known = {
+        "columns": {"label": np.array([0, 1, 2], np.int32)},
+        "predicted": lambda: (np.array([0, 1, 1]), np.ones(3, np.float32)),
+    }
+    answers = {
+        "clean": Answers(labels=space, **known),
+        "same": Answers(labels=space, role="shift", against="clean", **known),
+        "some": Answers(
+            labels=dataclasses.replace(space, keep=(2, 1, 0)),
+            **{"role": "shift", "against": "clean"},
+            **known,
+        ),
+    }
+    rows = STUDY.measure(Subject("m", answers), Options())
+    assert [(row.dataset, row.metric) for row in rows] == [
+        *(("clean", "top1"), ("same", "top1"), ("same", "clean_top1")),
+        ("some", "top1"),
+    ]
+
+
 def test_a_shift_without_its_clean_set_has_its_accuracy_alone():
     subject = world_subject("m", reads_texture, datasets=("world-r",))
     rows = run_studies([STUDY], [subject]).rows

@@ -32,7 +32,8 @@ def measure(subject: Subject, options: Options) -> Iterator[Row | str]:
 def _clean_rows(subject: Subject, dataset: str, options: Options) -> Iterator[Row]:
     """The accuracy on the clean set's images of the classes of a shift.
 
-    The row's slice is the clean set. Sets with other names for their classes have none.
+    The row's slice is the clean set. Sets with other names for their classes have none,
+    nor have models of which only predictions are known, for some of the classes alone.
     """
     clean = subject.against(dataset)
     if clean not in subject.datasets:
@@ -42,8 +43,10 @@ def _clean_rows(subject: Subject, dataset: str, options: Options) -> Iterator[Ro
         return
     if own == other:
         hits = _hits(subject, clean)
-    else:
+    elif subject.has_logits(clean):
         hits = label_rank(*subject.logits(clean, other)) == 1
+    else:
+        return
     row = subject.row(clean, CLEAN, _share(hits, options), slice=clean)
     yield dataclasses.replace(row, dataset=dataset)
 
