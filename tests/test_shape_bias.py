@@ -154,7 +154,7 @@ def test_real_logits_give_what_a_plain_script_gives(shared, name, response):
     assert found["shape_bias"].value == named["shape"] / decided
     assert found["shape_bias"].n == decided
     assert found["texture_match"].value == pytest.approx(named["texture"] / 240)
-    expected = "" if response == "mean_of_1000" else f", {response}"
+    expected = "" if response == "mean_of_1000" else response
     assert found["decided"].method == expected
 
 
@@ -165,6 +165,36 @@ def test_the_sum_favours_categories_with_many_members(shared):
         rows = values(subject, Options(response=response))
         counts[response] = rows["conflicts", "shape_bias", ""].value
     assert counts["sum"] != counts["mean_of_1000"]
+
+
+def test_the_fitted_scale_is_that_of_half_of_the_clean_set(shared):
+    """With a temperature the probabilities are flatter, and the sum feels it."""
+    subject, logits = network(shared, "tf_efficientnet_lite0")
+    rng = np.random.default_rng(0)
+    # Overconfident by a factor of four.
+    clean = rng.normal(size=(4000, 1000)).astype(np.float32)
+    labels = (clean + rng.gumbel(size=clean.shape)).argmax(axis=1).astype(np.int32)
+    answers = dict(subject._answers)
+    answers["conflicts"] = dataclasses.replace(answers["conflicts"], against="clean")
+    answers["clean"] = Answers(
+        {"label": labels}, label_space("imagenet-1k"), lambda space: 4 * clean
+    )
+    with pytest.raises(ValueError, match="has not answered 'clean', the clean set of"):
+        only = {"conflicts": answers["conflicts"]}
+        values(Subject("m", only), Options(scale="fitted"))
+    options = Options(response="sum", scale="fitted")
+    rows = values(Subject("m", answers), options)
+    ids = [list(members) for _, members in SPACE.groups]
+    flat = np.exp(np.stack([*logits.values()]).astype(float) / 4)
+    named = np.stack([flat[:, each].sum(axis=1) for each in ids]).argmax(axis=0)
+    shapes, textures = cues(tuple(logits), SPACE)
+    conflict = shapes != textures
+    row = rows["conflicts", "shape_match", ""]
+    expected = (named == shapes)[conflict].mean()
+    assert row.value == pytest.approx(expected, abs=2.5 / 240)
+    assert row.method == "sum, fitted"
+    learned = values(Subject("m", answers), Options(response="sum"))
+    assert learned["conflicts", "shape_match", ""].value != row.value
 
 
 def test_options_are_checked():

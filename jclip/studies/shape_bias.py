@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from etils import epath
 
+from jclip.adapt.split import stratified
+from jclip.adapt.temperature import fit_temperature
 from jclip.arrays import Int
 from jclip.data.published import Published, read_published
 from jclip.lookup import unknown
@@ -28,13 +30,18 @@ from jclip.report.by_slice import SlicePlot
 from jclip.report.dots import DotPlot
 from jclip.report.sections import Summary
 from jclip.report.tables import Column, Table
+from jclip.store import digest
 from jclip.studies.study import Study
 from jclip.studies.subject import Subject
 from jclip.types import Facts, Row
 
 ROLE = "cue-conflict"
 HOW = {"mean_of_1000": "mean", "sum": "sum", "max": "max"}
-INTERVALS = ("wilson", "bootstrap")
+CHOICES = {
+    "response": tuple(HOW),
+    "scale": ("learned", "fitted"),
+    "interval": ("wilson", "bootstrap"),
+}
 COLUMNS = (
     Column("shape_bias", "shape bias", better="neither"),
     Column("shape_match", "shape named", better="neither"),
@@ -51,12 +58,14 @@ SHOWN_TO_PEOPLE = ("cue-conflict", "cue-conflict-16")
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Variants of the protocol.
+    """Variants of the protocol. Rows name those on which numbers depend.
 
     Attributes:
       response: what makes a category of its members' probabilities: "mean_of_1000",
         "sum" or "max". A category has 1 to 109 members, which only the mean makes up for.
         Heads for the 16 names themselves answer on the set "cue-conflict-16".
+      scale: "learned" by the model, or "fitted": the logits are divided by the
+        temperature that suits half of the clean set, which the mean and the sum feel.
       interval: of the shape bias: "wilson", or a "bootstrap" over images.
       people: a folder with published answers of people to the same images, in files
         named "...subject..." (see `jclip.data.published`), with whose errors those of
@@ -64,13 +73,18 @@ class Options:
     """
 
     response: str = "mean_of_1000"
+    scale: str = "learned"
     interval: str = "wilson"
     people: str = ""
 
     def __post_init__(self):
-        for value, known in [(self.response, HOW), (self.interval, INTERVALS)]:
-            if value not in known:
-                raise ValueError(unknown(value, known, "option of shape_bias"))
+        problems = [
+            unknown(getattr(self, field), known, f"value of shape_bias.{field}")
+            for field, known in CHOICES.items()
+            if getattr(self, field) not in known
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
 
 
 def measure(subject: Subject, options: Options) -> Iterator[Row | str]:
@@ -84,10 +98,9 @@ def measure(subject: Subject, options: Options) -> Iterator[Row | str]:
             *_clean(subject, dataset),
             *_with_people(subject, dataset, answers, options.people),
         ]
-        method = _method(subject, dataset, options)
+        variants = _variants(subject, dataset, options)
         for each in found:
-            named = isinstance(each, Row)
-            yield dataclasses.replace(each, method=method) if named else each
+            yield _named(each, variants) if isinstance(each, Row) else each
 
 
 def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
@@ -114,19 +127,46 @@ def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
 def _answers(subject: Subject, dataset: str, options: Options) -> Int[np.ndarray, " n"]:
     """The category that is named for each image; -1 for none."""
     space, how = subject.space(dataset), HOW[options.response]
-    if space.groups is None or space.how == how:
+    # Without groups neither counts for the largest logit.
+    if space.groups is None or (how, options.scale) == (space.how, "learned"):
         return subject.predictions(dataset).classes
     outputs = subject.outputs(dataset)
-    logits = dataclasses.replace(outputs.head, how=how)(outputs.features)
-    check(np.asarray(logits), subject.columns(dataset)["label"])
-    return np.asarray(logits).argmax(axis=1)
+    scale = outputs.head.scale / _temperature(subject, dataset, options.scale)
+    head = dataclasses.replace(outputs.head, how=how, scale=scale)
+    logits = np.asarray(head(outputs.features))
+    check(logits, subject.columns(dataset)["label"])
+    return logits.argmax(axis=1)
 
 
-def _method(subject: Subject, dataset: str, options: Options) -> str:
-    """That of the head, and the response where it is not the default."""
-    head, grouped = subject.method(dataset), subject.space(dataset).groups is not None
-    usual = options.response == Options.response or not grouped
-    return head if usual else f"{head}, {options.response}"
+def _temperature(subject: Subject, dataset: str, scale: str) -> float:
+    if scale == "learned":
+        return 1.0
+    clean = subject.against(dataset)
+    if clean not in subject.datasets:
+        raise ValueError(
+            f"shape_bias.scale=fitted: {subject.name} has not answered {clean!r}, the "
+            f"clean set of {dataset}"
+        )
+    logits, labels = subject.logits(clean)
+    half = stratified(labels, len(labels) // 2)
+    return fit_temperature(logits[half], labels[half])
+
+
+def _variants(subject: Subject, dataset: str, options: Options) -> list[str]:
+    """What is not the default; only where classes make categories does any count."""
+    if subject.space(dataset).groups is None:
+        return []
+    chosen = [(getattr(options, x), getattr(Options, x)) for x in ("response", "scale")]
+    return [value for value, usual in chosen if value != usual]
+
+
+def _named(row: Row, variants: Sequence[str]) -> Row:
+    """The row with what is not the default of the protocol."""
+    if not variants:
+        return row
+    method = ", ".join(filter(None, (row.method, *variants)))
+    fingerprint = digest([row.fingerprint, *variants])
+    return dataclasses.replace(row, method=method, fingerprint=fingerprint)
 
 
 def _decisions(
@@ -157,7 +197,8 @@ def _clean(subject: Subject, dataset: str) -> Iterator[Row]:
     if clean in subject.datasets:
         predictions = subject.predictions(clean)
         hits = predictions.classes == predictions.labels
-        row = subject.row(clean, "clean_top1", proportion(hits))
+        method = subject.method(dataset)
+        row = subject.row(clean, "clean_top1", proportion(hits), method=method)
         yield dataclasses.replace(row, dataset=dataset)
 
 
@@ -173,7 +214,7 @@ def _with_people(
         yield f"{dataset} has other categories than those that people chose from"
         return
     files = [name.rpartition("/")[2] for name in subject.names(dataset)]
-    named = np.stack([_named(person, files) for person in people])
+    named = np.stack([_answers_of(person, files) for person in people])
     conflict = shapes != textures
     others = (named == shapes[None])[:, conflict]
     hits = (answers == shapes)[conflict]
@@ -189,7 +230,7 @@ def _people(folder: str) -> tuple[Published, ...]:
     return tuple(map(read_published, paths))
 
 
-def _named(person: Published, files: Sequence[str]) -> Int[np.ndarray, " n"]:
+def _answers_of(person: Published, files: Sequence[str]) -> Int[np.ndarray, " n"]:
     """A person's answers to these images."""
     row = {name: i for i, name in enumerate(person.names)}
     if missing := [name for name in files if name not in row]:
