@@ -17,6 +17,7 @@ from jclip.studies.published import published_subject
 from jclip.studies.shape_bias import STUDY, Options
 from jclip.studies.study import run_studies, with_options
 from jclip.studies.subject import Answers, Outputs, Subject
+from jclip.types import Facts, Row
 from tests.world_subjects import oracle_subject
 
 CONFLICTS = "world-cue-conflict"
@@ -227,3 +228,27 @@ def test_tables_and_figures_hold_every_row():
     assert None not in cells and len(cells) == 2 * (5 + 16)
     dots, plot = findings.figures
     assert len(dots.rows) == 2 and len(plot.rows) == 2 * 17
+
+
+def test_models_that_differ_in_input_size_are_shown_by_it():
+    same = {"group": "CLIP zero-shot", "architecture": "vit", "patch": 16}
+    facts = {
+        "a": Facts(**same, input_size=224, gflops=17.0),
+        "b": Facts(**same, input_size=384, gflops=55.0),
+        "c": Facts(group="CLIP zero-shot", input_size=224),
+        "d": Facts(),
+    }
+    rows = [
+        Row(model, "x", "shape_bias", 0.1 * i, 9, 0.0, 1.0)
+        for i, model in enumerate(facts, 1)
+    ]
+    *_, scatter = STUDY.summarise(rows, facts).figures
+    (panel,) = scatter.panels
+    assert {point.y.model for point in panel.points} == {"a", "b", "c"}
+    (curve,) = panel.curves
+    assert (curve.x, curve.y) == ((224, 384), (0.1, 0.2))
+    few = {
+        model: dataclasses.replace(each, input_size=224)
+        for model, each in facts.items()
+    }
+    assert len(STUDY.summarise(rows, few).figures) == 2

@@ -8,7 +8,7 @@ members have the highest mean probability. https://arxiv.org/abs/1811.12231
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from etils import epath
@@ -26,14 +26,11 @@ from jclip.metrics.shape_bias import (
     error_consistency,
     shape_bias,
 )
-from jclip.report.by_slice import SlicePlot
-from jclip.report.dots import DotPlot
-from jclip.report.sections import Summary
-from jclip.report.tables import Column, Table
 from jclip.store import digest
+from jclip.studies.shape_bias_figures import tables_and_figures
 from jclip.studies.study import Study
 from jclip.studies.subject import Subject
-from jclip.types import Facts, Row
+from jclip.types import Row
 
 ROLE = "cue-conflict"
 HOW = {"mean_of_1000": "mean", "sum": "sum", "max": "max"}
@@ -42,18 +39,6 @@ CHOICES = {
     "scale": ("learned", "fitted"),
     "interval": ("wilson", "bootstrap"),
 }
-COLUMNS = (
-    Column("shape_bias", "shape bias", better="neither"),
-    Column("shape_match", "shape named", better="neither"),
-    Column("texture_match", "texture named", better="neither"),
-    Column("decided", "either named", better="neither"),
-    Column("error_consistency", "consistency with people", "number"),
-    Column("clean_top1", "clean top-1"),
-)
-BIAS = COLUMNS[0]
-# The mean of the ten people whose answers were published with the images.
-PEOPLE = ("people, mean of ten", 0.9576)
-SHOWN_TO_PEOPLE = ("cue-conflict", "cue-conflict-16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,27 +86,6 @@ def measure(subject: Subject, options: Options) -> Iterator[Row | str]:
         variants = _variants(subject, dataset, options)
         for each in found:
             yield _named(each, variants) if isinstance(each, Row) else each
-
-
-def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
-    whole = tuple(row for row in rows if not row.slice)
-    biases = tuple(row for row in rows if row.metric == BIAS.key)
-    overall = tuple(row for row in biases if not row.slice)
-    datasets = dict.fromkeys(row.dataset for row in overall)
-    across = tuple(Column(name, name, better="neither") for name in datasets)
-    by_dataset = {d: tuple(r for r in biases if r.dataset == d) for d in datasets}
-    columns = tuple(c for c in COLUMNS if any(row.metric == c.key for row in whole))
-    return Summary(
-        tables=(
-            Table("shape_bias", "Shape bias", whole, columns),
-            *(_table(dataset, found) for dataset, found in by_dataset.items()),
-        ),
-        figures=(
-            DotPlot("shape_bias", "Shape bias in percent", overall, BIAS),
-            *(_figure(dataset, found) for dataset, found in by_dataset.items()),
-        ),
-        headline=Table("shape_bias", "Shape bias", overall, across, "dataset"),
-    )
 
 
 def _answers(subject: Subject, dataset: str, options: Options) -> Int[np.ndarray, " n"]:
@@ -238,26 +202,6 @@ def _answers_of(person: Published, files: Sequence[str]) -> Int[np.ndarray, " n"
     return person.classes[[row[name] for name in files]]
 
 
-def _table(dataset: str, rows: tuple[Row, ...]) -> Table:
-    parts = dict.fromkeys(row.slice for row in rows if row.slice)
-    columns = tuple(Column(part, part, better="neither") for part in parts)
-    title = f"Shape bias by the category of the shape: {dataset}"
-    return Table(f"shape_bias_{dataset}", title, rows, columns, "slice")
-
-
-def _figure(dataset: str, rows: tuple[Row, ...]) -> SlicePlot:
-    parts = dict.fromkeys(row.slice for row in rows if row.slice)
-    return SlicePlot(
-        f"shape_bias_by_category_{dataset}",
-        f"Shape bias by the category of the shape: {dataset}",
-        rows,
-        dataclasses.replace(BIAS, title="share of shape among decisions"),
-        tuple((part, part) for part in parts),
-        references=(PEOPLE,) if dataset in SHOWN_TO_PEOPLE else (),
-        shares=True,
-    )
-
-
 STUDY = Study(
     name="shape_bias",
     question="Does a model go by shape or by texture, where the two disagree?",
@@ -271,6 +215,6 @@ STUDY = Study(
     ),
     roles=(ROLE,),
     measure=measure,
-    summarise=summarise,
+    summarise=tables_and_figures,
     options=Options(),
 )

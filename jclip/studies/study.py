@@ -27,6 +27,7 @@ OTHERS = (
     "published",
     "scaled",
     "separation",
+    "shape_bias_figures",
     "study",
     "subject",
 )
