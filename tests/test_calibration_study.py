@@ -284,6 +284,15 @@ def test_published_predictions_have_errors_and_no_losses():
     for metric in ("acc", "ece", "confidence"):
         assert rows["x", metric, ""].value == pytest.approx(whole[metric], abs=1e-6)
     assert ("x", "nll", "") not in rows and ("x", "ece_ts", "") not in rows
+    figures = STUDY.summarise(list(rows.values()), {"m": model.facts}).figures
+    assert [each.name for each in figures] == [
+        "calibration_ece",
+        "reliability",
+        "reliability_x",
+    ]
+    with matplotlib.rc_context(RC):
+        for figure in figures:
+            figure.draw({}, WIDE)
 
 
 def test_predictions_without_confidence_are_said_to_be_unknown():

@@ -42,9 +42,13 @@ def summary(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
     suffix = next((s for s in AFTER.values() if f"{ECE.key}{s}" in metrics), "")
     numbers = tuple(row for row in rows if not row.metric.startswith("bin_"))
     after = f"{ECE.key}{suffix}"
-    tested = tuple(row for row in _tested(rows) if row.metric == after)
+    tested = tuple(
+        dataclasses.replace(row, slice="")
+        for row in _tested(rows)
+        if row.metric == after
+    )
     across = dict.fromkeys(row.dataset for row in tested)
-    title = "ECE after scaling" if suffix else "ECE"
+    title = "ECE after scaling, where it was not fitted" if suffix else "ECE"
     return Summary(
         tables=tuple(_tables(numbers, metrics, suffix)),
         figures=tuple(_figures(rows, facts, suffix)),
@@ -128,12 +132,13 @@ def _figures(
     rows: Sequence[Row], facts: Mapping[str, Facts], suffix: str
 ) -> Iterable[Figure]:
     tested = _tested(rows)
+    kinds = [("", ", before"), (suffix, ", after")] if suffix else [("", "")]
     for column in (ECE, NLL):
-        panels = [*_panels(tested, column.key, "", suffix and ", before")]
-        panels += _panels(tested, column.key, suffix, ", after") if suffix else []
         axes = Axis(ACCURACY.title), Axis(column.title, column.unit)
         title = f"{column.title} before and after scaling" if suffix else column.title
-        yield scatter.Scatter(f"calibration_{column.key}", title, tuple(panels), *axes)
+        # Of published predictions the likelihood is not known.
+        if panels := tuple(_panels(tested, column.key, kinds)):
+            yield scatter.Scatter(f"calibration_{column.key}", title, panels, *axes)
     yield _by_set(tested, facts, suffix)
     datasets = dict.fromkeys(row.dataset for row in tested)
     apart = dict.fromkeys(r.dataset for r in tested if r.metric == ECE.key and r.slice)
@@ -142,21 +147,21 @@ def _figures(
 
 
 def _panels(
-    rows: Sequence[Row], metric: str, suffix: str, when: str
+    rows: Sequence[Row], metric: str, kinds: Sequence[tuple[str, str]]
 ) -> Iterable[scatter.Panel]:
-    """A panel for each set: the metric of every model over its accuracy."""
+    """Panels for each set: the metric of every model over its accuracy."""
     found = collections.defaultdict(dict)
     for row in rows:
         found[row.dataset, row.metric][row.model] = row
     for dataset in dict.fromkeys(row.dataset for row in rows):
-        accuracy = found[dataset, f"{ACCURACY.key}{suffix}"]
-        points = [
-            scatter.Point(accuracy[model], row)
-            for model, row in found[dataset, f"{metric}{suffix}"].items()
-            if model in accuracy
-        ]
-        if points:
-            yield scatter.Panel(f"{dataset}{when}", tuple(points))
+        for suffix, when in kinds:
+            accuracy = found[dataset, f"{ACCURACY.key}{suffix}"]
+            numbers = found[dataset, f"{metric}{suffix}"]
+            points = tuple(
+                scatter.Point(accuracy[model], row) for model, row in numbers.items()
+            )
+            if points:
+                yield scatter.Panel(f"{dataset}{when}", points)
 
 
 def _by_set(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jclip.report.scatter_layout import Layout, layout, letters
-from jclip.report.style import INK, MUTED, look
+from jclip.report.style import GROUPS, INK, MUTED, look
 from jclip.types import Facts, Row
 
 HISTOGRAM, BAR = 0.24, 0.03  # of a panel's height, and of its width
@@ -13,7 +13,7 @@ LARGEST = 160.0  # square points of a bin with all images
 SHARES = (0, 0.25, 0.5, 0.75, 1)
 DASHES = (0, (4, 2))
 # Groups of models differ in grey too.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "p")
+MARKERS = dict(zip(GROUPS, "os^DvPXhp", strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +75,8 @@ class ReliabilityDiagram:
         curves = [curve for panel in self.panels for curve in panel.curves]
         looks = {c.model: look(facts.get(c.model, Facts())) for c in curves}
         groups = {each.group: each.colour for each in looks.values()}
-        marked = dict(zip(groups, MARKERS))
-        strokes = {m: (each.colour, marked[each.group]) for m, each in looks.items()}
-        handles = _legend(groups, marked, curves, self.histogram)
+        strokes = {m: (each.colour, MARKERS[each.group]) for m, each in looks.items()}
+        handles = _legend(groups, curves, self.histogram)
         labels = [handle.get_label() for handle in handles]
         place = layout(len(self.panels), labels, width)
         drawn = Figure([pixels / 72 for pixels in place.size])
@@ -170,17 +169,14 @@ def _line(scaled: bool, colour: str) -> dict[str, Any]:
 
 
 def _legend(
-    groups: Mapping[str, str],
-    marked: Mapping[str, str],
-    curves: Sequence[Curve],
-    histogram: bool,
+    groups: Mapping[str, str], curves: Sequence[Curve], histogram: bool
 ) -> list[Any]:
     """Handles for groups where there are several, lines, the diagonal and bars."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [
-        Line2D([], [], ls="", marker=marked[group], color=colour, label=group)
+        Line2D([], [], ls="", marker=MARKERS[group], color=colour, label=group)
         for group, colour in groups.items()
     ]
     handles = handles if len(handles) > 1 else []
