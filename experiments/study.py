@@ -1,18 +1,22 @@
 """Answers studies from a store; needs no accelerator, no bundle and no images.
 
-python -m experiments.study --store=runs/x/store --studies=accuracy --out=runs/y
+    python -m experiments.study --store=runs/x/store --studies=accuracy --out=runs/y
+    python -m experiments.study --predictions=resnet50.csv --studies=factors
+
+Answers that others have published are studied beside the stored ones, or alone.
 """
 
 from absl import flags
 
-from experiments import launch
+from experiments import launch, published
 from jclip.lookup import lookup
 from jclip.store import Store
 from jclip.studies.facts import read_facts
 from jclip.studies.study import load_study, run_studies, study_names, with_options
 from jclip.studies.subject import Answers, Subject, stored_answers, stored_recipe
 
-STORE = flags.DEFINE_string("store", None, "Where features are kept.", required=True)
+STORE = flags.DEFINE_string("store", None, "Where features are kept.")
+PREDICTIONS = flags.DEFINE_multi_string("predictions", [], published.PREDICTIONS_HELP)
 STUDIES = flags.DEFINE_list("studies", [], launch.STUDIES_HELP)
 MODELS = flags.DEFINE_list("models", [], "Names of stored models; all by default.")
 DATASETS = flags.DEFINE_list(
@@ -26,28 +30,47 @@ TEMPLATES = flags.DEFINE_string(
     "templates", None, "Of several heads made from texts: the method, as rows name it."
 )
 ANSWERS = flags.DEFINE_bool("answers", True, launch.ANSWERS_HELP)
+EXPORT = flags.DEFINE_string("export", None, published.EXPORT_HELP)
 OUT = flags.DEFINE_string("out", None, launch.OUT_HELP)
 
 
 def main() -> None:
-    problems, store = launch.Problems(), Store(STORE.value)
+    problems = launch.Problems()
     studies = problems.gather(load_study, STUDIES.value or study_names())
     with problems.gathered():
         studies = with_options(studies, OPTION.value)
-    models = problems.gather(_known(store), MODELS.value or store.models())
-    subjects = [
-        Subject(model, _answers(store, model, problems), read_facts(store, model))
-        for model in models
-    ]
+    subjects = _subjects(problems)
+    problems.twice("model", [subject.name for subject in subjects])
     problems.check()
-    if not subjects:
-        raise ValueError(f"{store.root} holds no features; see experiments.evaluate")
     out = launch.out_folder(OUT.value)
     with launch.recorded(out) as record:
         findings = run_studies(studies, subjects)
         answering = subjects if ANSWERS.value else ()
-        if wrong := launch.write(findings, out, launch.console(), record, answering):
+        wrong = launch.write(findings, out, launch.console(), record, answering)
+        if EXPORT.value:
+            published.export(EXPORT.value, subjects)
+        if wrong:
             raise ValueError("\n".join(wrong))
+
+
+def _subjects(problems: launch.Problems) -> list[Subject]:
+    """Stored models, and those of which answers are given."""
+    if not STORE.value and not PREDICTIONS.value:
+        raise ValueError("give --store, --predictions, or both")
+    stored = []
+    if STORE.value:
+        store = Store(STORE.value)
+        models = problems.gather(_known(store), MODELS.value or store.models())
+        stored = [
+            Subject(model, _answers(store, model, problems), read_facts(store, model))
+            for model in models
+        ]
+        if not stored:
+            problems.check()
+            raise ValueError(
+                f"{store.root} holds no features; see experiments.evaluate"
+            )
+    return [*stored, *published.subjects(PREDICTIONS.value, stored, problems)]
 
 
 def _known(store: Store):

@@ -9,6 +9,8 @@ import dataclasses
 import functools
 import importlib.util
 import json
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -141,6 +143,12 @@ def validation_labels(
     rows = read_csv(folder / "filename_label.csv", ["file_name", "label"])
     names, labels = zip(*rows)
     return names, np.array(labels, np.int32)
+
+
+def is_validation(names: Sequence[str], labels: LabelSpace) -> bool:
+    """Whether these are images of ImageNet's validation set, under their own names."""
+    alike = re.compile(r"(.*/)?ILSVRC2012_val_\d{8}\.JPEG")
+    return labels == label_space("imagenet-1k") and all(map(alike.fullmatch, names))
 
 
 def metaclasses(folder: epath.Path) -> Int[np.ndarray, " k"]:

@@ -27,16 +27,8 @@ COLUMNS = (
 
 def measure(subject: Subject, options: NoOptions) -> Iterator[Row]:
     for dataset in subject.of_role(*READ):
-        logits, labels = subject.logits(dataset)
-        rank = label_rank(logits, labels)
-        yield subject.row(dataset, "top1", proportion(rank <= 1))
-        # Among five classes or fewer every label is in the first five.
-        if logits.shape[1] > 5:
-            yield subject.row(dataset, "top5", proportion(rank <= 5))
-        yield subject.row(dataset, "mean_per_class", class_mean(rank <= 1, labels))
-        if (real := subject.columns(dataset).get("real")) is not None:
-            rank = set_rank(logits, real)
-            yield subject.row(dataset, "top1", proportion(rank <= 1), slice="real")
+        known = _by_rank if subject.has_logits(dataset) else _by_class
+        yield from known(subject, dataset)
 
 
 def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
@@ -48,6 +40,31 @@ def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
         figures=(DotPlot("accuracy", "Top-1 accuracy in percent", first, COLUMNS[0]),),
         headline=Table("top1", "Top-1 accuracy", first, across, "dataset"),
     )
+
+
+def _by_rank(subject: Subject, dataset: str) -> Iterator[Row]:
+    logits, labels = subject.logits(dataset)
+    rank = label_rank(logits, labels)
+    yield subject.row(dataset, "top1", proportion(rank <= 1))
+    # Among five classes or fewer every label is in the first five.
+    if logits.shape[1] > 5:
+        yield subject.row(dataset, "top5", proportion(rank <= 5))
+    yield subject.row(dataset, "mean_per_class", class_mean(rank <= 1, labels))
+    if (real := subject.columns(dataset).get("real")) is not None:
+        rank = set_rank(logits, real)
+        yield subject.row(dataset, "top1", proportion(rank <= 1), slice="real")
+
+
+def _by_class(subject: Subject, dataset: str) -> Iterator[Row]:
+    """Of published predictions, where the class that comes first is all that is known."""
+    classes, _, labels = subject.predictions(dataset)
+    yield subject.row(dataset, "top1", proportion(classes == labels))
+    yield subject.row(dataset, "mean_per_class", class_mean(classes == labels, labels))
+    if (real := subject.columns(dataset).get("real")) is not None:
+        some = (real >= 0).any(axis=1)
+        # The filling of the lists is -1, as an answer that was not given.
+        hits = ((real == classes[:, None]) & (real >= 0)).any(axis=1)
+        yield subject.row(dataset, "top1", proportion(hits[some]), slice="real")
 
 
 STUDY = Study(
