@@ -1,14 +1,18 @@
 """The study of factors: published tables, the imagenet-x package, and oracles."""
 
+import collections
 import csv
 import dataclasses
 import gzip
+import json
 
 import numpy as np
 import pytest
+from etils import epath
 
 from jclip.data import imagenet_x
 from jclip.data.imagenet_x import FACTORS
+from jclip.data.labels import label_space
 from jclip.data.published import read_published, write_published
 from jclip.data.world import oracles
 from jclip.report.published import read_table
@@ -375,3 +379,35 @@ def test_a_table_of_accuracies_by_factor_is_read(shared, published):
         assert (number.dataset, number.metric) == ("imagenet-1k", "accuracy")
         assert number.value == pytest.approx(rows["accuracy", number.slice].value)
     assert len(own) == 19
+
+
+@pytest.mark.parametrize("annotation", ["top", "multi"])
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "squeezenet1_1_onnxzoo"])
+def test_real_logits_give_what_a_plain_script_gives(shared, package, name, annotation):
+    folder = shared / "imagenet-val-1300"
+    with np.load(shared / "reference-logits" / f"{name}.val1300.npz") as file:
+        names, logits = tuple(file["files"].tolist()), file["logits"].astype("f4")
+    with (folder / "labels.csv").open() as file:
+        labels = {line["file"]: line for line in csv.DictReader(file)}
+    named = dict(zip(names, logits.argmax(axis=1).tolist()))
+    right, seen = collections.Counter(), collections.Counter()
+    lines = folder / f"imagenet_x_val_{annotation}_factor.subset.jsonl"
+    for entry in map(json.loads, lines.read_text().splitlines()):
+        label = labels[entry["file_name"]]
+        if label["prototype"] == "0":
+            for key in ("average", *(f for f in FACTORS if entry[f])):
+                seen[key] += 1
+                right[key] += named[entry["file_name"]] == int(label["label"])
+    space = label_space("imagenet-1k")
+    columns = {
+        column.name: column.load(epath.Path("."), names, space)
+        for column in imagenet_x.factor_columns()
+    }
+    columns["label"] = np.array([int(labels[n]["label"]) for n in names], np.int32)
+    answers = Answers(columns, space, lambda labels: logits, names=names)
+    rows = values(Subject("m", {"val": answers}), annotation=annotation)
+    assert seen["average"] == rows["accuracy", "average"].n > 1100
+    for key, count in seen.items():
+        row = rows["accuracy", key]
+        assert (row.n, row.value) == (count, pytest.approx(right[key] / count))
+    assert {key for _, key in rows} - set(seen) == {"worst_factor", "worst_100_classes"}
