@@ -37,6 +37,7 @@ setup(
         "pillow>=11",
         "pyarrow>=17",  # Parquet; tensorflow-datasets brings it too
         "rich>=13",
+        "scipy>=1.13",
         "tensorflow-datasets>=4.9.9",
         "tokenizers>=0.21",
     ],
@@ -52,8 +53,9 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.14",
             "scikit-learn>=1.5",
-            "scipy>=1.13",
             "selenium>=4.20",
+            "statsmodels>=0.14",
+            "torchmetrics>=1.6",
             "webdataset>=0.2",
         ],
     },
