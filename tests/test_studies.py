@@ -314,3 +314,16 @@ def test_published_predictions_have_no_logits():
     for ask in (subject.logits, subject.outputs):
         with pytest.raises(ValueError, match="x: only the predicted classes are known"):
             ask("x")
+
+
+def test_predictions_are_worked_out_once():
+    plain, asked = answers(), []
+
+    def logits(labels):
+        asked.append(labels)
+        return plain.logits(labels)
+
+    subject = Subject("m", {"x": replace(plain, logits=logits)})
+    first, again = subject.predictions("x"), subject.predictions("x")
+    assert again is first and len(asked) == 1
+    np.testing.assert_array_equal(first.classes, plain.logits(plain.labels).argmax(1))

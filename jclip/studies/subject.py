@@ -108,6 +108,7 @@ class Subject:
         self.facts = facts or Facts()
         self.datasets = tuple(answers)
         self._answers = dict(answers)
+        self._predictions: dict[str, Predictions] = {}
 
     def of_role(self, *roles: str, against: str | None = None) -> tuple[str, ...]:
         """The sets of these roles; with `against`, those compared with that set alone."""
@@ -178,12 +179,17 @@ class Subject:
 
         Of equal logits the class with the lower index is taken.
         """
+        # Several studies ask for these few numbers, which cost a pass over all logits.
+        if dataset not in self._predictions:
+            self._predictions[dataset] = self._predicted(dataset)
+        return self._predictions[dataset]
+
+    def _predicted(self, dataset: str) -> Predictions:
         answers = self._of(dataset)
         if answers.predicted is not None:
             return Predictions(*answers.predicted(), answers.columns["label"])
         logits, labels = self.logits(dataset)
-        classes = logits.argmax(axis=1)
-        return Predictions(classes, confidence(logits), labels)
+        return Predictions(logits.argmax(axis=1), confidence(logits), labels)
 
     def row(
         self,
