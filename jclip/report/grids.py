@@ -58,13 +58,13 @@ class Grid:
 
 def table_grid(table: Table) -> Grid:
     """A study's table for a page; how many units a line rests on is its last key."""
-    names = (*table.keys, "n")
+    names = table.labels
     _, texts = table.texts()
     by_name = dict(zip(names, zip(*texts)))
     same = {
         name: values[0]
         for name, values in by_name.items()
-        if name not in ("model", "n") and len(set(values)) == 1
+        if name not in (names[0], "n") and len(set(values)) == 1
     }
     kept = [names.index(name) for name in names if name not in same]
     lines = tuple(

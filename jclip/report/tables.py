@@ -78,6 +78,8 @@ class Table:
       rows: those shown.
       columns: from left to right; rows that belong to none are left out.
       across: the field of a row that chooses its column.
+      called: fields and what they are called here, where what stands in them is not what
+        they are named after.
     """
 
     name: str
@@ -85,6 +87,13 @@ class Table:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     across: Literal["dataset", "metric", "method", "slice"] = "metric"
+    called: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Headings of the columns before those of numbers."""
+        called = dict(self.called)
+        return (*(called.get(key, key) for key in self.keys), "n")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -111,6 +120,10 @@ class Table:
             cells[column] = row
         return list(lines.items())
 
+    def labelled(self) -> list[tuple[tuple[str, ...], list[Row | None]]]:
+        """Each line's texts under the labels, and its rows."""
+        return [((*keys, _counts(cells)), cells) for keys, cells in self.lines()]
+
     def best(self) -> set[tuple[int, int]]:
         """The cells, by line and column, with the best value of all models.
 
@@ -133,10 +146,10 @@ class Table:
 
     def texts(self) -> tuple[list[str], list[list[str]]]:
         """Headings and lines as a person reads them."""
-        headings = [*self.keys, "n", *(column.heading for column in self.columns)]
+        headings = [*self.labels, *(column.heading for column in self.columns)]
         return headings, [
-            [*keys, _counts(cells), *map(Column.text, self.columns, cells)]
-            for keys, cells in self.lines()
+            [*labels, *map(Column.text, self.columns, cells)]
+            for labels, cells in self.labelled()
         ]
 
 
@@ -191,12 +204,10 @@ def comma_separated(table: Table) -> str:
     ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*table.keys, "n", *ends])
-    for keys, cells in table.lines():
+    writer.writerow([*table.labels, *ends])
+    for labels, cells in table.labelled():
         numbers = [(r.value, r.low, r.high) if r else (None,) * 3 for r in cells]
-        writer.writerow(
-            [*keys, _counts(cells), *(x for three in numbers for x in three)]
-        )
+        writer.writerow([*labels, *(x for three in numbers for x in three)])
     return text.getvalue()
 
 

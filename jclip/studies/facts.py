@@ -30,6 +30,8 @@ def model_facts(spec: Spec) -> Facts:
     What is not there is shown as unknown, and never guessed.
     """
     training = spec.training
+    if training.get("fine_tuning") == NONE:
+        training = {"recipe": NONE, **training}
     return Facts(
         group=training.get("group") or OTHER,
         source=training.get("source") or OTHER,

@@ -3,7 +3,7 @@
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jclip.studies
@@ -56,6 +56,8 @@ class Study:
         (fitted lines, differences), and texts likewise (too few models for a line).
         None where every number is of one model.
       options: a frozen record of the protocol's variants, with their defaults.
+      after: names of studies that it builds on: where they are run too, they are run
+        before it, and `compare` and `summarise` see their rows before its own.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Study:
         Callable[[Sequence[Row], Mapping[str, Facts], Any], Iterable[Row | str]] | None
     ) = None
     options: Any = NoOptions()
+    after: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,13 +124,16 @@ def run_studies(studies: Iterable[Study], subjects: Sequence[Subject]) -> Findin
     """
     found, sections, problems, skipped = [], [], [], []
     facts = {subject.name: subject.facts for subject in subjects}
-    for study in studies:
+    rows_of: dict[str, list[Row]] = {}
+    for study in _in_turn(studies):
+        before = [row for name in study.after for row in rows_of.get(name, ())]
         results, wrong = _measured(study, subjects)
         if study.compare is not None and (rows := _rows(results)):
-            results += study.compare(rows, facts, study.options)
+            results += study.compare([*before, *rows], facts, study.options)
         rows, texts = _rows(results), [x for x in results if isinstance(x, str)]
+        rows_of[study.name] = rows
         if rows:
-            summary = study.summarise(rows, facts)
+            summary = study.summarise([*before, *rows], facts)
             section = Section(study.name, study.question, study.reading, summary)
             sections.append(section)
         elif not wrong and not texts:
@@ -180,6 +186,16 @@ def _replaced(study: Study, field: str, value: str) -> Any:
     else:
         changed = type(default)(value)
     return dataclasses.replace(study.options, **{field: changed})
+
+
+def _in_turn(studies: Iterable[Study]) -> Iterator[Study]:
+    """The studies as they are given, but each after those that it builds on."""
+    waiting = list(studies)
+    while waiting:
+        names = {study.name for study in waiting}
+        study = next(study for study in waiting if not names & {*study.after})
+        waiting.remove(study)
+        yield study
 
 
 def _measured(
