@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from scipy.stats import pearsonr, spearmanr
 
 from jclip.data.labels import LabelSpace
@@ -20,6 +19,7 @@ from jclip.studies.calibration import STUDY
 from jclip.studies.scaled import Options
 from jclip.studies.study import run_studies, with_options
 from jclip.studies.subject import Answers, Outputs, Subject
+from tests import calibration_by_hand as by_hand
 
 K = 6
 BASE = LabelSpace("toy", tuple("abcdef"))
@@ -83,36 +83,10 @@ def found(subject, *given):
     return {(row.dataset, row.metric, row.slice): row for row in findings.rows}
 
 
-def probabilities(logits, space, temperature):
-    """Of the labels, by the definition: a softmax over the members, summed in groups."""
-    probs = softmax(logits[:, space.members].astype(float) / temperature, axis=1)
-    label_of = space.from_base(np.array(space.members))
-    return np.stack(
-        [probs[:, label_of == i].sum(axis=1) for i in range(len(space.classes))], axis=1
-    )
-
-
-def expected_error(probs, labels):
-    confidence, right = probs.max(axis=1), probs.argmax(axis=1) == labels
-    edges = np.linspace(0, 1, 16)
-    inside = (confidence > edges[:-1, None]) & (confidence <= edges[1:, None])
-    gaps = [abs((right[i].astype(float) - confidence[i]).sum()) for i in inside]
-    return sum(gaps) / len(labels)
-
-
 def expected(logits, classes, space, temperature):
     labels = space.from_base(classes)
-    probs = probabilities(logits[labels >= 0], space, temperature)
-    labels = labels[labels >= 0]
-    own = probs[np.arange(len(labels)), labels]
-    one_hot = labels[:, None] == np.arange(probs.shape[1])
-    return {
-        "acc": (probs.argmax(axis=1) == labels).mean(),
-        "confidence": probs.max(axis=1).mean(),
-        "ece": expected_error(probs, labels),
-        "nll": -np.log(own).mean(),
-        "brier": ((probs - one_hot) ** 2).sum(axis=1).mean(),
-    }
+    probs = by_hand.probabilities(logits[labels >= 0], space, temperature)
+    return by_hand.numbers(probs, labels[labels >= 0])
 
 
 @pytest.fixture(scope="module")
@@ -120,26 +94,10 @@ def numbers():
     return found(subject())
 
 
-def half(classes):
-    """The images of the test half: by class, and by chance within a class, every second."""
-    order = np.lexsort((np.random.default_rng(0).permutation(len(classes)), classes))
-    test = np.ones(len(classes), bool)
-    test[order[::2]] = False
-    return test
-
-
-def best_temperature(logits, classes):
-    def loss(t):
-        logs = log_softmax(logits.astype(float) / t, axis=1)
-        return -logs[np.arange(len(classes)), classes].mean()
-
-    return minimize_scalar(loss, bounds=(0.01, 10), method="bounded").x
-
-
 def test_numbers_before_and_after_are_those_of_the_definitions(numbers):
     logits, classes = drawn(0, 400, 1.8)
-    test = half(classes)
-    temperature = best_temperature(logits[~test], classes[~test])
+    test = by_hand.half(classes)
+    temperature = by_hand.best_temperature(logits[~test], classes[~test])
     parts = {
         ("clean", ""): (logits, classes, BASE),
         ("clean", "test half"): (logits[test], classes[test], BASE),
