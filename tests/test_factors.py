@@ -15,6 +15,7 @@ from jclip.data.imagenet_x import FACTORS
 from jclip.data.labels import label_space
 from jclip.data.published import read_published, write_published
 from jclip.data.world import oracles
+from jclip.report.figures import NARROW, WIDE, svg
 from jclip.report.published import read_table
 from jclip.studies import factor_lines
 from jclip.studies.factor_lines import SHOWN, STANDARD
@@ -344,17 +345,20 @@ def test_every_group_with_enough_models_has_a_line(testbed):
         Options(least=1)
 
 
-def test_figures_of_a_world_without_lines_are_drawn(tmp_path):
-    subjects = [
-        oracle_subject(factor, oracles.fails_on(factor), WORLD)
-        for factor in FACTORS[:3]
-    ]
-    findings = run_studies([STUDY], subjects)
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_figures_are_drawn_with_and_without_lines(testbed, width):
+    oracle = [oracle_subject(f, oracles.fails_on(f), WORLD) for f in FACTORS[:3]]
+    findings = run_studies([STUDY], oracle)
     scatter, ratios = findings.figures
     assert not any(panel.curves for panel in scatter.panels)
-    assert len(ratios.slices) == 16 and ratios.references == (
-        ("as on all images", 1.0),
-    )
+    assert ratios.references == (("as on all images", 1.0),)
+    rows, facts = testbed
+    clip = [row for row in rows["top"] if facts[row.model].group == "CLIP zero-shot"]
+    found = [*compare(clip, facts, Options(axes="logit"))]
+    figures = [*findings.figures, *STUDY.summarise([*clip, *found], facts).figures]
+    assert len(figures) == 4
+    for figure in figures:
+        assert svg(figure, facts, width).startswith("<svg")
 
 
 def test_gzipped_and_plain_predictions_are_the_same(published, tmp_path, shared):

@@ -13,6 +13,7 @@ from jclip.data.labels import label_space
 from jclip.data.published import read_published
 from jclip.data.world import oracles
 from jclip.models.head import Head
+from jclip.report.figures import NARROW, svg
 from jclip.studies.published import published_subject
 from jclip.studies.shape_bias import STUDY, Options
 from jclip.studies.study import run_studies, with_options
@@ -228,6 +229,8 @@ def test_tables_and_figures_hold_every_row():
     assert None not in cells and len(cells) == 2 * (5 + 16)
     dots, plot = findings.figures
     assert len(dots.rows) == 2 and len(plot.rows) == 2 * 17
+    for figure in findings.figures:
+        assert svg(figure, findings.facts, NARROW).startswith("<svg")
 
 
 def test_models_that_differ_in_input_size_are_shown_by_it():

@@ -242,4 +242,5 @@ def _means(above: Mapping[str, Row], groups: Mapping[str, list[str]]) -> Iterato
         yield Row(
             *(group, some.dataset, "mean_effective_robustness", float(values.mean())),
             *(len(values), low, high, "", some.slice),
+            fingerprint=digest([above[m].fingerprint for m in models if m in above]),
         )
