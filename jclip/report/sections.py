@@ -31,14 +31,16 @@ class Section:
       question: that it answers.
       reading: how to read its numbers and figures, in a sentence or two.
       summary: the answer.
+      called: its name for readers, where that is not the study's own.
     """
 
     name: str
     question: str
     reading: str
     summary: Summary
+    called: str = ""
 
     @property
     def title(self) -> str:
         """The name for readers."""
-        return self.name.replace("_", " ").capitalize()
+        return self.called or self.name.replace("_", " ").capitalize()

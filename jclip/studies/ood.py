@@ -141,4 +141,5 @@ STUDY = Study(
     summarise=summarise,
     compare=compare,
     options=Options(),
+    called="Out-of-distribution detection",
 )

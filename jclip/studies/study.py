@@ -58,6 +58,7 @@ class Study:
       options: a frozen record of the protocol's variants, with their defaults.
       after: names of studies that it builds on: where they are run too, they are run
         before it, and `compare` and `summarise` see their rows before its own.
+      called: its name for readers, where that is not the module's.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Study:
     ) = None
     options: Any = NoOptions()
     after: tuple[str, ...] = ()
+    called: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +136,8 @@ def run_studies(studies: Iterable[Study], subjects: Sequence[Subject]) -> Findin
         rows_of[study.name] = rows
         if rows:
             summary = study.summarise([*before, *rows], facts)
-            section = Section(study.name, study.question, study.reading, summary)
-            sections.append(section)
+            said = study.name, study.question, study.reading
+            sections.append(Section(*said, summary, study.called))
         elif not wrong and not texts:
             roles = ", ".join(study.roles)
             texts = [f"no model has answered a set that it reads ({roles})"]
