@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import statsmodels.api as sm
 
 from jclip.metrics.clustered import clustered
 
@@ -16,6 +15,7 @@ def data(n=40, clusters=9, k=3, seed=0):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_intervals_are_those_of_statsmodels(seed):
+    sm = pytest.importorskip("statsmodels.api")
     y, x, belong = data(seed=seed)
     theirs = sm.OLS(y, x).fit(
         cov_type="cluster", cov_kwds={"groups": belong}, use_t=True

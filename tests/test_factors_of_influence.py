@@ -5,7 +5,6 @@ import itertools
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from scipy.special import logit
 from scipy.stats import spearmanr
 
@@ -150,6 +149,7 @@ def test_correlations_are_inside_a_source():
 
 @pytest.mark.parametrize("axes", ["logit", "raw"])
 def test_coefficients_are_those_of_statsmodels_with_clusters_of_architectures(axes):
+    sm = pytest.importorskip("statsmodels.api")
     found, _ = compared(rows(), axes=axes)
     names = [*MODELS]
     h = np.array([logit(top1(n)) if axes == "logit" else top1(n) for n in names])
