@@ -95,7 +95,7 @@ def _facts(recipe: Recipe) -> dict[str, Any]:
         "group": "CLIP fine-tuned" if tuned else group,
         "source": learned.data,
         "pairs_unique": learned.images,
-        "samples_seen": learned.steps * learned.batch,
+        "samples_seen": _samples(learned),
         "batch": learned.batch,
         "loss": {
             "softmax": "softmax-contrastive",
@@ -104,6 +104,13 @@ def _facts(recipe: Recipe) -> dict[str, Any]:
         "fine_tuning": "classes" if tuned else "none",
         "recipe": "full" if tuned else "none",
     }
+
+
+def _samples(recipe: Recipe) -> int:
+    """How many it saw in this kind of training, earlier stages of it included."""
+    before = RECIPES[recipe.start] if recipe.start else None
+    same = before is not None and before.loss == recipe.loss
+    return recipe.steps * recipe.batch + (_samples(before) if same else 0)
 
 
 def _started(recipe: Recipe, start: Model | None) -> Model:

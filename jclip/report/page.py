@@ -45,7 +45,7 @@ def write_report(
         table_grid=table_grid,
         draw=functools.partial(svg, facts=facts),
         widths={"wide": WIDE, "medium": MEDIUM, "narrow": NARROW},
-        models=list(dict.fromkeys(row.model for row in rows)),
+        models=_models(rows, facts),
         datasets=_datasets(rows, record),
         rows=rows,
         record=record,
@@ -54,6 +54,12 @@ def write_report(
         kept=KEPT,
     )
     write_whole(path, html)
+
+
+def _models(rows: Sequence[Row], facts: Mapping[str, Facts]) -> list[str]:
+    """Those with a number. Lines and contrasts have numbers too, and are no models."""
+    named = dict.fromkeys(row.model for row in rows)
+    return [name for name in named if name in facts] or list(named)
 
 
 def _datasets(
