@@ -6,6 +6,7 @@ python -m experiments.catalogue --datasets --data_dir=/data --catalogue=mine.tom
 python -m experiments.catalogue --show=world-cue-conflict
 """
 
+import dataclasses
 import os
 from collections.abc import Container, Iterable, Sequence
 
@@ -24,7 +25,7 @@ from jclip.data.user_catalogue import read_catalogue
 from jclip.lookup import lookup
 from jclip.models.bundle import demo_bundles, find_bundle
 from jclip.models.spec import read_spec
-from jclip.studies.study import load_study, study_names
+from jclip.studies.study import Study, load_study, study_names
 
 MODELS = flags.DEFINE_bool("models", False, "List the converted models.")
 STUDIES = flags.DEFINE_bool("studies", False, "List the studies.")
@@ -56,11 +57,22 @@ def main() -> None:
         _list_models(console)
     if STUDIES.value:
         studies = [load_study(name) for name in study_names()]
-        _show(console, ["study", "question"], [(s.name, s.question) for s in studies])
+        lines = [(s.name, s.question, _options(s)) for s in studies]
+        _show(console, ["study", "question", "options"], lines)
     if DATASETS.value:
         _list_datasets(console)
     if SHOW.value:
         _write_sheet(console, SHOW.value)
+
+
+def _options(study: Study) -> str:
+    """Its options with their defaults, as --option takes them after the study's name."""
+    values = dataclasses.asdict(study.options)
+    texts = {
+        name: "+".join(value) if isinstance(value, tuple) else str(value)
+        for name, value in values.items()
+    }
+    return "\n".join(f"{name}={text}" for name, text in texts.items())
 
 
 def _list_models(console: Console) -> None:
