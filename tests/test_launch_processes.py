@@ -106,7 +106,7 @@ def world(tmp_path_factory) -> Path:
 
 
 def start_launch(world, name, store) -> subprocess.Popen:
-    options = "--models=clip,classifier", "--catalogue=mine.toml"
+    options = "--models=clip,classifier", "--catalogue=mine.toml", "--studies=accuracy"
     return subprocess.Popen(
         [sys.executable, "-m", f"experiments.{name}", *options, f"--store={store}"],
         cwd=world,
