@@ -19,6 +19,7 @@ from absl import flags
 from experiments import embed, launch
 from experiments.embed import Stage, embedded
 from jclip.devices import barrier
+from jclip.report.drawings import Drawings
 from jclip.studies.facts import read_facts
 from jclip.studies.study import run_studies
 from jclip.studies.subject import Subject, stored_answers
@@ -37,8 +38,9 @@ def main() -> None:
             stage.record["models"] = _models(stage)
             stage.record["datasets"] = _datasets(stage)
             answering = subjects if ANSWERS.value else ()
+            drawings = Drawings(stage.store.root / ".drawn")
             problems = launch.write(
-                findings, stage.out, stage.console, stage.record, answering
+                findings, stage.out, stage.console, stage.record, answering, drawings
             )
         barrier("the results are written")
         stage.check(problems)

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from jclip.durable import write_whole
 from jclip.embed import Stopped
+from jclip.report.drawings import Drawings
 from jclip.report.figures import write_figure
 from jclip.report.page import write_report
 from jclip.report.rows import write_rows
@@ -125,11 +126,12 @@ def write(
     console: Console,
     record: dict[str, Any],
     subjects: Sequence[Subject] = (),
+    drawings: Drawings | None = None,
 ) -> list[str]:
     """Writes rows, tables, figures and the report, and shows the tables.
 
     The names of the files are the record's "results". The answers to single images are
-    written of the given subjects.
+    written of the given subjects. Figures that are among the drawings are not drawn.
 
     Returns:
       What could not be measured or written and why, one line each.
@@ -145,7 +147,7 @@ def write(
         if section.summary.headline is not None:
             console.print(screen(section.summary.headline))
     for figure in findings.figures:
-        files += write_figure(out / "figures", figure, findings.facts)
+        files += write_figure(out / "figures", figure, findings.facts, drawings)
     write_report(
         out / "report.html",
         findings.sections,
@@ -153,6 +155,7 @@ def write(
         facts=findings.facts,
         record={**record, "seconds": _seconds_since(record["started"])},
         problems=[*problems, *findings.skipped, *record.get("left_out", ())],
+        drawings=drawings,
     )
     record["results"] = [path.relative_to(out).as_posix() for path in files]
     console.print(f"results: {out}\nreport: {out / 'report.html'}", soft_wrap=True)

@@ -1,22 +1,26 @@
 """Figures on disk and in a page. What is in them is up to each; see `Figure`."""
 
+import functools
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from etils import epath
 
 from jclip.durable import write_whole
+from jclip.report.drawings import Drawings
 from jclip.report.style import GRID, INK, MUTED, RC
 from jclip.types import Facts
 
 WIDE, MEDIUM, NARROW = 1110.0, 700.0, 350.0  # pixels of desktop, tablet and phone
 DOTS = 200  # an inch, in PNG
 FORMATS = {
-    "png": {"dpi": DOTS},
-    "pdf": {"metadata": {"CreationDate": None}},
+    "png": {"dpi": DOTS, "facecolor": "white"},
+    "pdf": {"metadata": {"CreationDate": None}, "facecolor": "white"},
+    "svg": {"metadata": {"Date": None}, "transparent": True},
 }
+ON_DISK = ("png", "pdf")
 # What takes the colours of the page, light or dark.
 FROM_PAGE = {
     **{INK: "ink", MUTED: "muted", GRID: "grid"},
@@ -42,21 +46,27 @@ class Figure(Protocol):
 
 
 def write_figure(
-    folder: epath.PathLike, figure: Figure, facts: Mapping[str, Facts]
+    folder: epath.PathLike,
+    figure: Figure,
+    facts: Mapping[str, Facts],
+    drawings: Drawings | None = None,
 ) -> list[epath.Path]:
     """Writes `<name>.png` and `<name>.pdf` and returns their paths."""
-    paths = [epath.Path(folder) / f"{figure.name}.{kind}" for kind in FORMATS]
-    with _style(figure):
-        drawn = figure.draw(facts, WIDE)
-        for path, (kind, options) in zip(paths, FORMATS.items()):
-            buffer = io.BytesIO()
-            drawn.savefig(buffer, format=kind, facecolor="white", **options)
-            write_whole(path, buffer.getvalue())
+    drawings = drawings or Drawings()
+    paths = [epath.Path(folder) / f"{figure.name}.{kind}" for kind in ON_DISK]
+    draw = functools.cache(functools.partial(figure.draw, facts, WIDE))
+    for path, kind in zip(paths, ON_DISK):
+        save = functools.partial(_saved, figure, draw, kind)
+        write_whole(path, drawings.find(figure, facts, kind, save))
     return paths
 
 
 def svg(
-    figure: Figure, facts: Mapping[str, Facts], width: float, prefix: str = ""
+    figure: Figure,
+    facts: Mapping[str, Facts],
+    width: float,
+    prefix: str = "",
+    drawings: Drawings | None = None,
 ) -> str:
     """The figure as an `<svg>` element for a page, the same for the same rows.
 
@@ -64,18 +74,20 @@ def svg(
     `--grid`. Identifiers begin with `prefix` and the figure's name, as those of all
     figures in a page must differ.
     """
-    buffer = io.StringIO()
-    with _style(figure):
-        drawn = figure.draw(facts, width)
-        drawn.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return _for_page(buffer.getvalue(), f"{prefix}{figure.name}-")
+    draw = functools.partial(figure.draw, facts, width)
+    save = functools.partial(_saved, figure, draw, "svg")
+    drawn = (drawings or Drawings()).find(figure, facts, f"{width:g}.svg", save)
+    return _for_page(drawn.decode(), f"{prefix}{figure.name}-")
 
 
-def _style(figure: Figure):
-    """matplotlib's settings, for the time of one figure."""
+def _saved(figure: Figure, draw: Callable[[], Any], kind: str) -> bytes:
+    """What `draw` gives as the content of a file, in jclip's style."""
     import matplotlib
 
-    return matplotlib.rc_context({**RC, "svg.hashsalt": figure.name})
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({**RC, "svg.hashsalt": figure.name}):
+        draw().savefig(buffer, format=kind, **FORMATS[kind])
+    return buffer.getvalue()
 
 
 def _for_page(text: str, prefix: str) -> str:

@@ -10,6 +10,7 @@ from etils import epath
 from markupsafe import Markup, escape
 
 from jclip.durable import write_whole
+from jclip.report.drawings import Drawings
 from jclip.report.figures import MEDIUM, NARROW, WIDE, svg
 from jclip.report.grids import summary_grid, table_grid
 from jclip.report.sections import Section
@@ -27,6 +28,7 @@ def write_report(
     facts: Mapping[str, Facts],
     record: Mapping[str, Any],
     problems: Sequence[str] = (),
+    drawings: Drawings | None = None,
 ) -> None:
     """Writes the report of a run; tables, figures and rows lie beside it.
 
@@ -37,13 +39,14 @@ def write_report(
       facts: about the models, by name; one that is missing is shown as "other".
       record: of the run, as `run.json` has it; every entry may be missing.
       problems: what could not be measured, one line each.
+      drawings: where figures are found that were drawn before; by default all are drawn.
     """
     page = _environment().get_template("report.html")
     html = page.render(
         sections=sections,
         summary=summary_grid(sections, facts),
         table_grid=table_grid,
-        draw=functools.partial(svg, facts=facts),
+        draw=functools.partial(svg, facts=facts, drawings=drawings),
         widths={"wide": WIDE, "medium": MEDIUM, "narrow": NARROW},
         models=_models(rows, facts),
         datasets=_datasets(rows, record),

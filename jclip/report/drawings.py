@@ -1,0 +1,67 @@
+"""Drawings that are found again, since to draw figures takes longer than to measure.
+
+    <folder>/<figure>/<key>.<kind>
+
+The key is a hash of all that a drawing depends on: the figure's rows, what is known of
+the models, and the code. Of each figure and kind the last drawing alone is kept.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from etils import epath
+
+from jclip.durable import write_whole
+from jclip.types import Facts
+
+OWN = "jclip.report"
+
+
+class Drawings:
+    """A folder of drawings; without one nothing is kept.
+
+    Figures of somebody's own are drawn each time, as their code is not known.
+    """
+
+    def __init__(self, folder: epath.PathLike | None = None):
+        self._folder = folder and epath.Path(folder)
+
+    def find(
+        self,
+        figure: Any,
+        facts: Mapping[str, Facts],
+        kind: str,
+        draw: Callable[[], bytes],
+    ) -> bytes:
+        """The figure as a file of this kind, drawn if it was not before."""
+        if self._folder is None or not type(figure).__module__.startswith(f"{OWN}."):
+            return draw()
+        folder = self._folder / figure.name
+        path = folder / f"{_key(figure, facts)}.{kind}"
+        if not path.exists():
+            data = draw()
+            for older in folder.glob(f"*.{kind}"):
+                older.unlink()
+            write_whole(path, data)
+        return path.read_bytes()
+
+
+def _key(figure: Any, facts: Mapping[str, Facts]) -> str:
+    # Arrays in full, every digit of them.
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+        text = repr((figure, {**facts}, _code()))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _code() -> str:
+    """A hash of the code that draws."""
+    code = hashlib.sha256(importlib.metadata.version("matplotlib").encode())
+    for path in sorted(epath.resource_path(OWN).glob("*.py")):
+        code.update(path.read_bytes())
+    return code.hexdigest()
