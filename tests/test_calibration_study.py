@@ -119,6 +119,23 @@ def test_numbers_before_and_after_are_those_of_the_definitions(numbers):
             assert row.n == 200 and row.low < 1.8 < row.high
 
 
+def test_every_interval_holds_its_number(numbers):
+    without = {row.metric for row in numbers.values() if row.low is None}
+    assert {metric.partition("_ts")[0] for metric in without} == {
+        "ece_classwise",
+        "bin_confidence",
+    }
+    for row in numbers.values():
+        assert row.low is None or row.low <= row.value <= row.high, row
+
+
+def test_aurra_is_one_less_aurc(numbers):
+    for suffix in ("", "_ts"):
+        risk, accuracy = (numbers["v2", f"{m}{suffix}", ""] for m in ("aurc", "aurra"))
+        ends = 1 - risk.value, 1 - risk.high, 1 - risk.low
+        assert (accuracy.value, accuracy.low, accuracy.high) == ends
+
+
 def test_the_overconfident_oracle_has_its_factor_as_temperature():
     scenes = [SETS["world-test"].scene("world-test", i) for i in range(640)]
     space = LabelSpace("world", SHAPES)

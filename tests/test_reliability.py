@@ -42,6 +42,12 @@ def test_bins_of_equal_mass_differ_by_one_image_at_most(n):
     assert counts.max() - counts.min() <= 1
 
 
+def test_a_set_that_is_repeated_has_the_same_bins_of_equal_mass():
+    confidence, _ = answers(304)
+    twice = equal_mass(np.tile(confidence, 2), 15)
+    np.testing.assert_array_equal(twice, np.tile(equal_mass(confidence, 15), 2))
+
+
 def test_images_of_equal_confidence_are_in_one_bin():
     confidence, _ = answers(steps=12)
     bin_of = equal_mass(confidence, 15)

@@ -87,7 +87,7 @@ class Isotonic:
         return found
 
 
-def fit_scaler(
+def fit_temperature_scaler(
     logits: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"]
 ) -> Temperature:
     """See `jclip.adapt.temperature.fit_temperature`."""
@@ -147,7 +147,11 @@ def fit_isotonic(
     return Isotonic(np.append(0.0, mass / count)[first], share)
 
 
-SCALERS = {"temperature": fit_scaler, "vector": fit_vector, "isotonic": fit_isotonic}
+SCALERS = {
+    "temperature": fit_temperature_scaler,
+    "vector": fit_vector,
+    "isotonic": fit_isotonic,
+}
 
 
 def _by_cell(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
