@@ -302,11 +302,13 @@ def test_what_is_wrong_with_one_set_leaves_the_others():
     assert {row.dataset for row in findings.rows} == {"clean", "v2", "some", "grouped"}
 
 
-def test_a_temperature_at_a_bound_is_a_problem_and_numbers_before_it_stay():
+@pytest.mark.parametrize("split", ["half", "none"])
+def test_a_temperature_at_a_bound_is_a_problem_and_numbers_before_it_stay(split):
     classes = np.arange(60) % K
     certain = answers(8 * np.eye(K, dtype=np.float32)[classes], classes)
     v2 = answers(*drawn(1, 150), role="shift", against="clean")
-    findings = run_studies([STUDY], [Subject("m", {"clean": certain, "v2": v2})])
+    study = dataclasses.replace(STUDY, options=Options(split=split))
+    findings = run_studies([study], [Subject("m", {"clean": certain, "v2": v2})])
     assert "clean: the fitted temperature 0.01 is at a bound" in findings.problems[0]
     metrics = {(row.dataset, row.metric) for row in findings.rows}
     assert {("clean", "ece"), ("v2", "ece")} <= metrics

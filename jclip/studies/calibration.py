@@ -154,10 +154,13 @@ def _with_scaling(
         learned = _learned_scale(subject, clean)
         measured = Measured(subject, clean, options, learned)
         images = measured.images(subject.space(clean))
-        if options.split != "none":
-            yield from _rows(measured, images)
-        fit = fit_scaler(images, options)
-        yield from _rows(measured, images.part(fit.test), fit, SPLITS[options.split])
+        with _noted(problems, clean):
+            fit = fit_scaler(images, options)
+        whole = options.split == "none"
+        yield from _rows(measured, images, fit if whole else None)
+        if fit is not None and not whole:
+            test = images.part(fit.test)
+            yield from _rows(measured, test, fit, SPLITS[options.split])
         del images
     for dataset in datasets[1:]:
         with _noted(problems, dataset):
