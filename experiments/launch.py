@@ -154,7 +154,8 @@ def write(
         findings.rows,
         facts=findings.facts,
         record={**record, "seconds": _seconds_since(record["started"])},
-        problems=[*problems, *findings.skipped, *record.get("left_out", ())],
+        problems=problems,
+        left_out=findings.skipped,
         drawings=drawings,
     )
     record["results"] = [path.relative_to(out).as_posix() for path in files]

@@ -28,6 +28,7 @@ def write_report(
     facts: Mapping[str, Facts],
     record: Mapping[str, Any],
     problems: Sequence[str] = (),
+    left_out: Sequence[str] = (),
     drawings: Drawings | None = None,
 ) -> None:
     """Writes the report of a run; tables, figures and rows lie beside it.
@@ -39,6 +40,7 @@ def write_report(
       facts: about the models, by name; one that is missing is shown as "other".
       record: of the run, as `run.json` has it; every entry may be missing.
       problems: what could not be measured, one line each.
+      left_out: what was not, for want of data or models, beside what the record says.
       drawings: where figures are found that were drawn before; by default all are drawn.
     """
     page = _environment().get_template("report.html")
@@ -53,6 +55,7 @@ def write_report(
         rows=rows,
         record=record,
         problems=problems,
+        left_out=[*left_out, *record.get("left_out", ())],
         shown=SHOWN,
         kept=KEPT,
     )

@@ -49,7 +49,12 @@ def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
     """Accuracies, lines and robustness, each in a table, and the figures."""
     shown = [_named(row) for row in rows if _is_accuracy(row)]
     clean = [_named(row) for row in rows if row.metric in (CLEAN, CLEAN_AVERAGE)]
-    means = [_named(row) for row in rows if row.metric == MEAN_EFFECTIVE]
+    # The accuracies of single sets stand beside these already.
+    beside = [
+        _named(row)
+        for row in rows
+        if row.metric == MEAN_EFFECTIVE or (_is_accuracy(row) and row.metric != TOP1)
+    ]
     above = tuple(_robustness_rows(rows))
     tables = [
         _across("shift", "Accuracy under natural shift", shown),
@@ -61,7 +66,7 @@ def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
     return Summary(
         tables=tuple(table for table in tables if table.rows),
         figures=tuple(_figures(rows)),
-        headline=_across("shift", "Natural shift", [*shown, *means]),
+        headline=_across("shift", "Natural shift", beside or shown),
     )
 
 
