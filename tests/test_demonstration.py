@@ -1,6 +1,10 @@
 """The launch without any flag: jclip's own models on the world that it draws."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from etils import epath
@@ -11,11 +15,34 @@ from jclip.data.catalogue.world import WORLD
 from jclip.data.world.sample import SHAPES
 from jclip.models import bundle as bundles
 from jclip.models.bundle import demo_bundles, find_bundle, save_bundle
+from jclip.report.rows import read_rows
 from jclip.store import Store
 from jclip.studies.heads import Wording
-from jclip.studies.study import load_study
+from jclip.studies.study import load_study, study_names
 from tests import tiny_bundles
+from tests.test_report import browser, show, words_of
 
+__all__ = ["browser"]  # a fixture
+ROOT = Path(__file__).parents[1]
+# Runs before anything else in the launch.
+NOTHING_BUT_THE_CORE = """
+import socket
+import sys
+
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "open_clip", "timm"):
+            raise ImportError(f"{name} is not installed")
+
+
+def refuse(*arguments):
+    raise OSError("there is no network")
+
+
+sys.meta_path.insert(0, Missing())
+socket.socket.connect = refuse
+"""
 WORDS = {"world": ("a picture of a {}", "the {}")}
 
 
@@ -92,3 +119,65 @@ def test_a_model_without_prompts_asks_for_some(tmp_path):
     wanted = request(tmp_path, models=[str(tmp_path / "mute")], datasets=["world-test"])
     with pytest.raises(ValueError, match=r"mute came without prompts.*single, bare"):
         make_plan(wanted)
+
+
+def launch(folder: Path) -> subprocess.CompletedProcess:
+    """`python -m experiments.evaluate` in this folder, without network or PyTorch."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    paths = {"PYTHONPATH": f"{folder / 'site'}:{ROOT}", "HOME": str(folder / "home")}
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.evaluate"],
+        cwd=folder,
+        env={**kept, **paths, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A folder, and the launch that was made there."""
+    folder = tmp_path_factory.mktemp("demonstration")
+    for name in ("home", "site"):
+        (folder / name).mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(NOTHING_BUT_THE_CORE)
+    return folder, launch(folder)
+
+
+@pytest.mark.slow
+def test_the_first_command_ends_with_a_report_of_every_study(done):
+    folder, process = done
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    assert process.stdout.startswith(LABEL)
+    assert process.stdout.endswith("\nreport: runs/world/report.html\n")
+    page = (folder / "runs" / "world" / "report.html").read_text()
+    sections = [name for name in study_names() if f'id="study-{name}"' in page]
+    assert sections == study_names()
+    models = {row.model for row in read_rows(folder / "runs/world/rows.jsonl")}
+    assert models >= {*demo_bundles()}
+
+
+@pytest.mark.slow
+def test_the_same_command_again_makes_the_same_from_the_store(done):
+    folder, _ = done
+    rows = folder / "runs" / "world" / "rows.jsonl"
+    before = rows.read_bytes()
+    again = launch(folder)
+    assert again.returncode == 0, again.stderr
+    assert "images to embed: 0;" in again.stdout and rows.read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_person_reads_the_report_on_a_phone_and_on_a_desk(done, browser, width):
+    folder, _ = done
+    show(browser, folder / "runs" / "world" / "report.html", width=width)
+    root = "return document.documentElement"
+    assert browser.execute_script(f"{root}.scrollWidth <= {root[7:]}.clientWidth")
+    seen = words_of(browser)
+    for part in ("Demonstration.", "Summary", "What was run", *demo_bundles()):
+        assert part in seen
+    for name in study_names():
+        assert load_study(name).question in seen
+    assert "Not measured" not in seen and browser.get_log("browser") == []
