@@ -10,7 +10,7 @@ from PIL import Image
 
 from jclip.report.dots import MOST, DotPlot
 from jclip.report.figures import MEDIUM, NARROW, WIDE, Figure, svg, write_figure
-from jclip.report.style import CLIP, GROUPS, OTHER, RC, SOURCES, look
+from jclip.report.style import CLIP, GROUPS, OTHER, RC, SOURCES, legend, look
 from jclip.report.tables import Column
 from jclip.types import Facts, Row
 from tests import made_up_rows
@@ -51,6 +51,23 @@ def test_unknown_groups_and_sources_are_other_and_fine_tuned_models_are_open():
     assert look(Facts()).group == OTHER
     assert look(Facts(CLIP[0], "my own")).family == "other source"
     assert look(Facts()).filled and not look(Facts(fine_tuned=True)).filled
+
+
+def test_a_group_whose_models_are_all_fine_tuned_is_open_in_the_legend():
+    def labels(*facts):
+        handles = legend([look(each) for each in facts])
+        return {h.get_label(): h.get_markerfacecolor() == "white" for h in handles}
+
+    zero, tuned = (
+        Facts("CLIP zero-shot", ""),
+        Facts("CLIP fine-tuned", "", fine_tuned=True),
+    )
+    more, both = (
+        Facts("pre-trained on more data", "", fine_tuned=t) for t in (False, True)
+    )
+    assert labels(zero, tuned) == {zero.group: False, tuned.group: True}
+    mixed = {zero.group: False, more.group: False, "open: fine-tuned": True}
+    assert labels(zero, more, both) == mixed
 
 
 def test_dots_lie_at_the_values_and_lines_span_the_intervals():

@@ -110,13 +110,19 @@ def legend(looks: Iterable[Look]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     looks = list(looks)
-    groups = {each.group: each.colour for each in looks}
+    groups: dict[str, set[bool]] = {}
+    for each in looks:
+        groups.setdefault(each.group, set()).add(each.filled)
     families = {each.family: each.marker for each in looks if each.group in CLIP}
-    points = [(name, "o", colour, colour) for name, colour in groups.items()]
+    # A group that is open everywhere is so here: in grey two colours may look alike.
+    points = [
+        (name, "o", GROUPS[name], GROUPS[name] if True in fills else "white")
+        for name, fills in groups.items()
+    ]
     points = points if len(points) > 1 else []
     if len(families) > 1:
         points += [(name, marker, MUTED, MUTED) for name, marker in families.items()]
-    if {each.filled for each in looks} == {True, False}:
+    if any(len(fills) > 1 for fills in groups.values()):
         points.append(("open: fine-tuned", "o", MUTED, "white"))
     return [
         Line2D([], [], ls="", marker=m, color=c, markerfacecolor=f, label=name)
