@@ -12,7 +12,7 @@ from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from converters import export_head
-from converters.export_graph import _TORCH, leaf, place, steps
+from converters.export_graph import TORCH, Uncovered, leaf, place, steps
 from converters.rules import Rule, keep
 from jclip.models.exported.graph import Node
 from jclip.models.exported.tower import ExportedNetwork
@@ -30,11 +30,16 @@ WHOLE = (
     *(aten.adaptive_avg_pool2d.default, aten.adaptive_max_pool2d.default),
     *(aten.pixel_unshuffle.default, aten.grid_sampler_2d.default),
 )
+__all__ = ["Captured", "Refused", "Uncovered", "capture", "kind_of"]
 KINDS = {
     InputKind.PARAMETER: "params",
     InputKind.BUFFER: "stats",
     InputKind.CONSTANT_TENSOR: "constant",
 }
+
+
+class Refused(ValueError):
+    """A network that `torch.export` cannot capture."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +68,8 @@ def capture(network: torch.nn.Module, size: int, family: str) -> Captured:
     """The network, which must be in evaluation mode, for images of this size.
 
     Raises:
-      ValueError: control flow that depends on values, or an operator that jclip has no
-        counterpart for; each with the line of the network's source.
+      Refused: control flow that depends on values; names the line of the source.
+      Uncovered: operators that jclip has no counterpart for, each with such a line.
     """
     program, batch = _program(network, size)
     inputs = _inputs(program)
@@ -79,7 +84,7 @@ def capture(network: torch.nn.Module, size: int, family: str) -> Captured:
         else (torch.eye(classes), torch.zeros(classes))
     )
     leaves = {name: _leaf(name, *rest) for name, rest in inputs.items()}
-    nodes = steps(features, leaves, len(weight))
+    nodes = steps(features, leaves)
     tower = ExportedNetwork(
         *(size, len(weight), family, kind_of(nodes)),
         steps=tuple(node.line for node in nodes),
@@ -109,7 +114,7 @@ def _program(network: torch.nn.Module, size: int) -> tuple[ExportedProgram, str]
             warnings.simplefilter("ignore")
             return program.run_decompositions(table), batch
     except Exception as error:
-        raise ValueError(
+        raise Refused(
             f"torch.export cannot capture {type(network).__name__}: what it does depends "
             f"on values that only a run knows, or is otherwise beyond it, in "
             f"{_last_line(error)} ({type(error).__name__}: {str(error).splitlines()[0]})"
@@ -131,9 +136,7 @@ def _last_line(error: BaseException) -> str:
     """The innermost line outside PyTorch that the error came through."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [
-        f
-        for f in frames
-        if not f.filename.startswith(_TORCH) and f.filename != __file__
+        f for f in frames if not f.filename.startswith(TORCH) and f.filename != __file__
     ]
     return place(own[-1].filename, own[-1].lineno, own[-1].line) if own else "PyTorch"
 

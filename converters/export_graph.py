@@ -15,28 +15,29 @@ from jclip.models.exported.graph import DType, Node, Ref
 # What says where and how a tensor lies in memory; it has no meaning in JAX.
 LAYOUT = ("layout", "device", "pin_memory", "memory_format", "non_blocking", "implicit")
 _FRAME = re.compile(r'File "(.+?)", line (\d+), in .*\n\s*(.*)')
-_TORCH = str(Path(torch.__file__).parent)
+TORCH = str(Path(torch.__file__).parent)
 
 
-def steps(
-    output: fx.Node, leaves: Mapping[str, Node], features: int
-) -> tuple[Node, ...]:
+class Uncovered(ValueError):
+    """Operators that jclip has no counterpart for."""
+
+
+def steps(output: fx.Node, leaves: Mapping[str, Node]) -> tuple[Node, ...]:
     """The steps that lead to `output`, in order.
 
     Args:
       output: what the network gives.
       leaves: the step in place of each placeholder, by its name.
-      features: length of the output, which is made (b, features).
 
     Raises:
-      ValueError: every operator that jclip has no counterpart for, each with the line of
+      Uncovered: every operator that jclip has no counterpart for, each with the line of
         the network's source that calls it.
     """
     needed = _needed(output)
     order = [node for node in output.graph.nodes if node in needed]
     missing = uncovered(order)
     if missing:
-        raise ValueError(
+        raise Uncovered(
             "jclip has no counterpart for these operators of PyTorch: "
             + "; ".join(f"{op} ({line})" for op, line in missing.items())
         )
@@ -67,7 +68,7 @@ def operator_name(node: fx.Node) -> str:
 def source_line(node: fx.Node) -> str:
     """The innermost line outside PyTorch that made this step."""
     frames = _FRAME.findall(node.meta.get("stack_trace") or "")
-    own = [frame for frame in frames if not frame[0].startswith(_TORCH)]
+    own = [frame for frame in frames if not frame[0].startswith(TORCH)]
     return place(*(own or frames)[-1]) if frames else "its source line is not known"
 
 
