@@ -14,6 +14,7 @@ from torch.export.graph_signature import InputKind
 from converters import export_head
 from converters.export_graph import TORCH, Uncovered, leaf, place, steps
 from converters.rules import Rule, keep
+from jclip.models.exported.aten import LOWERINGS
 from jclip.models.exported.graph import Node
 from jclip.models.exported.tower import ExportedNetwork
 
@@ -30,7 +31,7 @@ WHOLE = (
     *(aten.adaptive_avg_pool2d.default, aten.adaptive_max_pool2d.default),
     *(aten.pixel_unshuffle.default, aten.grid_sampler_2d.default),
 )
-__all__ = ["Captured", "Refused", "Uncovered", "capture", "kind_of"]
+__all__ = ["LOWERINGS", "Captured", "Refused", "Uncovered", "capture", "sort_of"]
 KINDS = {
     InputKind.PARAMETER: "params",
     InputKind.BUFFER: "stats",
@@ -86,7 +87,7 @@ def capture(network: torch.nn.Module, size: int, family: str) -> Captured:
     leaves = {name: _leaf(name, *rest) for name, rest in inputs.items()}
     nodes = steps(features, leaves)
     tower = ExportedNetwork(
-        *(size, len(weight), family, kind_of(nodes)),
+        *(size, len(weight), family, sort_of(nodes)),
         steps=tuple(node.line for node in nodes),
         batch=batch,
     )
@@ -195,7 +196,7 @@ def _reference(
     return outputs
 
 
-def kind_of(nodes: tuple[Node, ...]) -> str:
+def sort_of(nodes: tuple[Node, ...]) -> str:
     """What the network computes with: "cnn", "transformer", "hybrid" or "mlp".
 
     Attention makes a transformer. One or two convolutions of more than one pixel cut

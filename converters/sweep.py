@@ -10,6 +10,7 @@ there already are not tried again. All of them take hours.
 """
 
 import collections
+import itertools
 import json
 import random
 import subprocess
@@ -54,6 +55,13 @@ def architectures() -> list[str]:
             if timm.get_pretrained_cfg(name).num_classes == 1000
         }
     )
+
+
+def sample(names: list[str], count: int, seed: int, most: float) -> list[str]:
+    """So many of the names at random, all with at most so many parameters."""
+    names = random.Random(seed).sample(names, len(names))
+    small = (name for name in names if trial.parameters(name) <= most)
+    return list(itertools.islice(small, count))
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:
@@ -117,8 +125,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError("--out=FILE is needed, or --summary=FILE")
     names = NAMES.value or architectures()
     if SAMPLE.value:
-        small = [n for n in names if trial.parameters(n) <= MOST.value]
-        names = random.Random(SEED.value).sample(small, min(SAMPLE.value, len(small)))
+        names = sample(names, SAMPLE.value, SEED.value, MOST.value)
     sweep(names, OUT.value, MOST.value, SECONDS.value)
 
 

@@ -22,7 +22,7 @@ FAMILIES = {
     ModifiedResNet: ("resnet", "cnn"),
     EfficientNet: ("efficientnet", "cnn"),
     # It says so itself.
-    ExportedNetwork: operator.attrgetter("family", "kind"),
+    ExportedNetwork: operator.attrgetter("family", "sort"),
 }
 # Usual names, by width and depth.
 VITS = {

@@ -17,7 +17,7 @@ class ExportedNetwork:
       image_size: of the square input.
       features: length of what comes out.
       family: the source's word for the architecture ("swin_transformer").
-      kind: "cnn", "transformer", "hybrid" or "mlp".
+      sort: "cnn", "transformer", "hybrid" or "mlp".
       steps: see `jclip.models.exported.graph`.
       batch: "any" where the steps hold for every batch; "one" where they were captured
         for a single image, and are mapped over the batch.
@@ -26,7 +26,7 @@ class ExportedNetwork:
     image_size: int
     features: int
     family: str
-    kind: str
+    sort: str
     steps: tuple[str, ...]
     batch: str = "any"
 
