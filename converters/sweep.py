@@ -15,6 +15,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,11 @@ def architectures() -> list[str]:
     )
 
 
-def sample(names: list[str], count: int, seed: int, most: float) -> list[str]:
+def sample(names: list[str], count: int, seed: int, most: float) -> Iterator[str]:
     """So many of the names at random, all with at most so many parameters."""
     names = random.Random(seed).sample(names, len(names))
     small = (name for name in names if trial.parameters(name) <= most)
-    return list(itertools.islice(small, count))
+    return itertools.islice(small, count)
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:
@@ -71,7 +72,7 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def sweep(names: list[str], out: str | Path, most: float, seconds: int) -> None:
+def sweep(names: Iterable[str], out: str | Path, most: float, seconds: int) -> None:
     """Tries each name that the file has no line for, and appends one."""
     done = {result["name"] for result in read(out)}
     for name in names:
