@@ -74,13 +74,16 @@ def read(path: str | Path) -> list[dict[str, Any]]:
 
 def sweep(names: Iterable[str], out: str | Path, most: float, seconds: int) -> None:
     """Tries each name that the file has no line for, and appends one."""
-    done = {result["name"] for result in read(out)}
+    results = read(out)
+    # A line that a killed launch left in part would take the next one with it.
+    Path(out).write_text("".join(map(_text, results)))
+    done = {result["name"] for result in results}
     for name in names:
         if name in done:
             continue
         result = {"name": name, **one(name, most, seconds)}
         with Path(out).open("a") as file:
-            file.write(json.dumps(result, sort_keys=True) + "\n")
+            file.write(_text(result))
         print(_line(result), flush=True)
 
 
@@ -108,6 +111,10 @@ def summary(results: list[dict[str, Any]]) -> str:
     lines += [f"{len(results):5} in all; the largest difference of an ok: {worst:.1e}"]
     bad = [r for r in results if r["outcome"] not in ("ok", "too big")]
     return "\n".join([*lines, *map(_line, bad)])
+
+
+def _text(result: dict[str, Any]) -> str:
+    return json.dumps(result, sort_keys=True) + "\n"
 
 
 def _line(result: dict[str, Any]) -> str:
