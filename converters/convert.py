@@ -5,6 +5,11 @@
     python -m converters.convert --source=openai --weights=ViT-B-32.pt --out=bundles/
     python -m converters.convert --source=timm --name=tf_efficientnet_lite0.in1k \\
         --out=bundles/
+    python -m converters.convert --source=timm --name=swin_tiny_patch4_window7_224 \\
+        --via=export --out=bundles/
+
+By `--via=native` jclip's own code runs the weights. By `--via=export` it runs the steps
+that `torch.export` finds in the source's network, for any classifier of timm or torchvision.
 
 The source and the result are run on the same inputs, and the difference is printed and
 kept in the bundle; a conversion that misses the tolerance leaves no bundle.
@@ -24,6 +29,7 @@ from converters import rules
 from converters.open_clip_models import open_clip_source, openai_source
 from converters.source import Source, Stated
 from converters.timm_models import timm_source
+from converters.torchvision_models import torchvision_source
 from jclip.models import canary
 from jclip.models.bundle import Bundle, flat, save_bundle
 from jclip.models.head import Head
@@ -34,7 +40,14 @@ from jclip.models.spec import Spec
 TOLERANCE = 3e-5
 
 SOURCE = flags.DEFINE_enum(
-    "source", None, ["open_clip", "openai", "timm"], "The library.", required=True
+    "source",
+    None,
+    ["open_clip", "openai", "timm", "torchvision"],
+    "The library.",
+    required=True,
+)
+VIA = flags.DEFINE_enum(
+    "via", None, ["native", "export"], "The road; torchvision has export alone."
 )
 NAME = flags.DEFINE_string("name", None, "The model's name in that library.")
 WEIGHTS = flags.DEFINE_string("weights", None, "A released tag or a local file.")
@@ -169,15 +182,25 @@ def read_source() -> Source:
         "open_clip": ("name", "weights"),
         "openai": ("weights",),
         "timm": ("name",),
+        "torchvision": ("name", "weights"),
     }
     missing = [f"--{f}" for f in needed[SOURCE.value] if not flags.FLAGS[f].value]
     if missing:
         raise ValueError(f"--source={SOURCE.value} also needs {' and '.join(missing)}")
+    roads = {"timm": ("native", "export"), "torchvision": ("export",)}
+    possible = roads.get(SOURCE.value, ("native",))
+    via = VIA.value or possible[0]
+    if via not in possible:
+        raise ValueError(
+            f"--source={SOURCE.value} has no --via={via}, only {', '.join(possible)}"
+        )
     if SOURCE.value == "open_clip":
         return open_clip_source(name, weights, stated())
     if SOURCE.value == "openai":
         return openai_source(weights, stated())
-    return timm_source(name, weights, stated())
+    if SOURCE.value == "torchvision":
+        return torchvision_source(name, weights, stated())
+    return timm_source(name, weights, stated(), via)
 
 
 def main(argv: list[str]) -> None:

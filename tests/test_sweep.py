@@ -1,0 +1,59 @@
+"""The sweep over architectures: resumable, one line each, nothing tried twice."""
+
+import json
+
+from converters import sweep, trial
+
+
+def test_what_is_there_is_not_tried_again_and_a_cut_line_is(tmp_path, monkeypatch):
+    out, tried = tmp_path / "sweep.jsonl", []
+
+    def one(name, most, seconds):
+        tried.append(name)
+        return {"outcome": "ok", "worst": 1e-6}
+
+    monkeypatch.setattr(sweep, "one", one)
+    sweep.sweep(["a", "b"], out, 1e9, 9)
+    whole = out.read_text()
+    out.write_text(whole[:-9])
+    sweep.sweep(["a", "b", "c"], out, 1e9, 9)
+    assert tried == ["a", "b", "b", "c"]
+    assert [r["name"] for r in sweep.read(out)] == ["a", "b", "c"]
+
+
+def test_a_network_that_is_too_big_is_not_built():
+    assert trial.parameters("resnet18") == 11_689_512
+    found = sweep.one("resnet18", 1e6, 9)
+    assert found == {"outcome": "too big", "parameters": 11_689_512}
+
+
+def test_one_that_takes_too_long_is_a_result():
+    found = sweep.one("test_resnet", 1e9, 1)
+    assert found["outcome"] == "timed out" and "timed out after 1" in found["error"]
+
+
+def test_a_trial_says_how_far_the_network_is_from_pytorch():
+    found = json.loads(json.dumps(trial.trial("test_resnet")))
+    assert found["outcome"] == "ok" and found["worst"] <= 1e-5
+    assert found["parameters"] == trial.parameters("test_resnet")
+    assert (found["features"], found["kind"]) == ("penultimate", "cnn")
+
+
+def test_a_sample_is_the_same_each_time_and_of_small_networks_alone():
+    names = ["resnet18", "test_resnet", "test_vit", "test_vit2", "test_vit3"]
+    first, second = (list(sweep.sample(names, 3, 0, 1e7)) for _ in range(2))
+    assert first == second and len(first) == 3 and "resnet18" not in first
+
+
+def test_a_summary_counts_outcomes_and_names_what_failed():
+    results = [
+        {"name": "a", "outcome": "ok", "worst": 2e-6},
+        {"name": "b", "outcome": "uncovered", "error": "op x"},
+    ]
+    text = sweep.summary(results)
+    assert "1 ok" in text and "2.0e-06" in text and "b  uncovered  op x" in text
+
+
+def test_architectures_are_those_with_weights_for_imagenet():
+    names = sweep.architectures()
+    assert len(names) > 900 and {"resnet50", "squeezenet"} & {*names} == {"resnet50"}
