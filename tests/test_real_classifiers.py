@@ -1,8 +1,7 @@
 """Real weights on real images, by the README's commands: what PyTorch's logits give.
 
-The known AUROCs (.847, .843, .823 of MSP, largest logit and energy) are of 300 textures
-of which the folder holds 160, of eight kinds that are easier to tell; for these PyTorch
-is run anew.
+The known AUROCs (.847, .843, .823 of MSP, largest logit and energy) are of 300 textures;
+the folder holds 160, which are easier to tell, so for these PyTorch is run anew.
 """
 
 import subprocess
