@@ -51,6 +51,7 @@ setup(
             "imagenet-x>=0.0.7",
             "pytest>=8.3",
             "pytest-xdist>=3.6",
+            "pytorch-ood>=0.4",
             "ruff>=0.14",
             "scikit-learn>=1.5",
             "selenium>=4.20",

@@ -2,11 +2,15 @@
 
     python -m experiments.benchmark                                  # ViT-B-32, open_clip
     python -m experiments.benchmark --source=timm --name=tf_efficientnet_lite0
+    python -m experiments.benchmark --studies                        # on made-up answers
 
 Every side runs in a process of its own, and they take turns, since the idle threads of
 one may spin and slow another. A machine's speed drifts, so what counts are the ratios
 of neighbouring turns; their median is printed with the smallest and the largest. The
 weights are random unless `--weights` names a file. Needs the `convert` extra.
+
+With `--studies` it is the studies that are timed, all of them, on a store with made-up
+features of ImageNet's sets (`made_up_store`), and no encoder; that needs no extra.
 """
 
 import contextlib
@@ -24,6 +28,8 @@ from absl import flags
 from rich.table import Table
 
 from experiments import launch
+from experiments.made_up_store import write_store
+from jclip.store import Store
 
 SOURCE = flags.DEFINE_enum("source", "open_clip", ["open_clip", "timm"], "The library.")
 NAME = flags.DEFINE_string("name", "ViT-B-32", "The model's name in that library.")
@@ -32,6 +38,10 @@ BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_b
 BATCHES = flags.DEFINE_integer("batches", 4, "Batches in one turn.", lower_bound=1)
 TURNS = flags.DEFINE_integer("turns", 7, "Turns of each side.", lower_bound=1)
 PAUSE = flags.DEFINE_float("pause", 0.5, "Seconds between turns, for threads to rest.")
+STUDIES = flags.DEFINE_bool("studies", False, "Time the studies, and no encoder.")
+IMAGES = flags.DEFINE_integer(
+    "images", 50_000, "Clean images of the studies; other sets in proportion.", 1000
+)
 
 
 class Side:
@@ -87,6 +97,37 @@ def write_images(folder: Path, count: int) -> None:
 
 
 def main() -> None:
+    time_studies() if STUDIES.value else time_encoders()
+
+
+def time_studies() -> None:
+    """Prints what all studies take on a made-up store, in a process of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        images = write_store(Store(folder), images=IMAGES.value)
+        command = [sys.executable, "-m", "experiments.timed_studies"]
+        done = subprocess.run(
+            [*command, f"--store={folder}"], stdout=subprocess.PIPE, text=True
+        )
+    if done.returncode:
+        raise OSError(f"timed_studies ended with status {done.returncode}")
+    found = json.loads(done.stdout)
+    table = Table("", "")
+    for name, seconds in {**found["seconds"], "all": found["all"]}.items():
+        table.add_row(f"{name}, s", f"{seconds:.3g}")
+    # Where others use the machine, this says more than the clock.
+    table.add_row("all, seconds of processors", f"{found['processor']:.3g}")
+    table.add_row("peak memory, GB", f"{found['peak_bytes'] / 1e9:.3g}")
+    launch.console().print(
+        f"one model, {images:,} images, {IMAGES.value:,} of them clean; "
+        f"{found['rows']:,} rows"
+    )
+    launch.console().print(table)
+    if found["problems"]:
+        raise ValueError("\n".join(found["problems"]))
+
+
+def time_encoders() -> None:
+    """Prints rates of both libraries side by side."""
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         folder = Path(temporary)
         bundle, same = prepare(folder)

@@ -29,6 +29,10 @@ from jclip.types import Preprocess
 PREPROCESS = Preprocess(224, 224)
 # Left out unless it is named: studies need one sample of training images.
 BESIDE = ("world-train-balanced",)
+NO_FOLDER = (
+    "jclip's data sets: no --data_dir is given; to see which there are and how to get "
+    "them: python -m experiments.catalogue --datasets --data_dir=FOLDER"
+)
 LABEL = (
     f"demonstration: jclip draws the images of the {SUITE}'s sets; their numbers say that "
     "everything works, not how good CLIP is"
@@ -190,7 +194,7 @@ def _choose(
     # The world says nothing of real images: beside them it is read when asked for.
     wanted = [spec for spec in read if spec.suite not in (SUITE, VARIANT)]
     if request.data_dir is None:
-        return [*own.values()], ["jclip's data sets: no --data_dir is given"]
+        return [*own.values()], [NO_FOLDER]
     root = epath.Path(request.data_dir)
     there = [spec for spec in wanted if spec.source.exists(root)]
     absent = [spec for spec in wanted if spec not in there]

@@ -274,6 +274,7 @@ def test_two_models_of_a_run_are_compared_without_running_them(world, tmp_path):
 def test_what_cannot_be_answered_is_said_before_the_work(world):
     before = world.done.stdout.partition("results will be in")[0]
     assert "left out: tiny-classifier on shapes: its head tells 1000 classes" in before
+    assert "how to get them: python -m experiments.catalogue" in before
     assert "images to embed: 155; in the store: 0" in before
 
 
