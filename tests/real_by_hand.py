@@ -97,11 +97,16 @@ def squeezenet(shared: Path, file) -> torch.nn.Module:
     return network.eval()
 
 
-def pytorch_logits(network: torch.nn.Module, files, interpolation: str) -> np.ndarray:
+HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+IMAGENET = {
+    "mean": timm.data.IMAGENET_DEFAULT_MEAN,
+    "std": timm.data.IMAGENET_DEFAULT_STD,
+}
+
+
+def pytorch_logits(network: torch.nn.Module, files, **options) -> np.ndarray:
     """By timm's own preprocessing."""
-    half = (0.5, 0.5, 0.5)
-    options = {"interpolation": interpolation, "crop_pct": 0.875}
-    prepare = timm.data.create_transform(224, mean=half, std=half, **options)
+    prepare = timm.data.create_transform(224, crop_pct=0.875, **options)
     images = torch.stack([prepare(Image.open(file).convert("RGB")) for file in files])
     with torch.no_grad():
         return network.eval()(images).numpy()

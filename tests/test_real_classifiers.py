@@ -46,10 +46,15 @@ CASES = {
     "mobilenetv2_100_coral": MOBILENET,
     "squeezenet1_1_onnxzoo": (*SQUEEZENET, "--via=export"),
 }
+# How PyTorch runs them.
+BICUBIC, BILINEAR = {"interpolation": "bicubic"}, {"interpolation": "bilinear"}
 NETWORKS = {
-    "tf_efficientnet_lite0": (real_by_hand.lite0, "bicubic"),
-    "mobilenetv2_100_coral": (real_by_hand.mobilenet, "bilinear"),
-    "squeezenet1_1_onnxzoo": (real_by_hand.squeezenet, "bilinear"),
+    "tf_efficientnet_lite0": (real_by_hand.lite0, BICUBIC | real_by_hand.HALF),
+    "mobilenetv2_100_coral": (real_by_hand.mobilenet, BILINEAR | real_by_hand.HALF),
+    "squeezenet1_1_onnxzoo": (
+        real_by_hand.squeezenet,
+        BILINEAR | real_by_hand.IMAGENET,
+    ),
 }
 
 pytestmark = pytest.mark.slow
@@ -217,10 +222,10 @@ def test_aurocs_of_unknown_images_are_those_of_scikit_learn(
 
 def test_aurocs_of_textures_are_those_of_pytorch(case, logits, rows, shared):
     name, folder = case[0], shared / UNKNOWN["textures-160"]
-    make, interpolation = NETWORKS[name]
+    make, options = NETWORKS[name]
     network = make(shared, weights(name, shared))
     files = sorted(folder.glob("*/*.jpg"))
-    outside = real_by_hand.pytorch_logits(network, files, interpolation)
+    outside = real_by_hand.pytorch_logits(network, files, **options)
     for score, value in real_by_hand.aurocs(logits[2], outside).items():
         found = rows["textures-160"]["auroc", "", score].value
         assert found == pytest.approx(value, abs=1e-3)
