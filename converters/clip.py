@@ -1,4 +1,4 @@
-"""CLIP with a ViT or a ModifiedResNet and CLIP's text tower: architecture and rules.
+"""CLIP with any image tower and CLIP's text tower: architecture and rules.
 
 The names are those of OpenAI's and open_clip's checkpoints, which agree.
 """
@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
+from converters import timm_towers, timm_vit
 from converters.rules import Rule, conv, keep, linear, scalar
 from jclip.lookup import unknown
 from jclip.models.layers import ACTIVATIONS
@@ -18,6 +21,7 @@ from jclip.models.vit import VisionTransformer
 # Config keys that `arch_of` reads.
 MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 MODEL_KEYS |= {"init_logit_bias", "init_logit_scale", "nonscalar_logit_scale"}
+MODEL_KEYS |= {"custom_text"}  # says how the checkpoint names its text tower
 SHARED_KEYS = {
     "layers",
     "width",
@@ -35,7 +39,7 @@ TEXT_KEYS = SHARED_KEYS | {
     "pool_type",
     "eos_id",
 }
-TEXT_KEYS |= {"no_causal_mask", "proj_bias", "pad_id"}
+TEXT_KEYS |= {"no_causal_mask", "proj_bias", "proj_type", "pad_id"}
 # Keys that say how texts are cut (the tokenizer's matter) or change no number.
 TEXT_KEYS |= {"hf_tokenizer_name", "tokenizer_kwargs", "output_tokens"}
 IMAGE_KEYS |= {"output_tokens"}
@@ -56,11 +60,12 @@ def arch_of(
       ValueError: a setting that jclip does not know or cannot build.
     """
     image, text = config["vision_cfg"], config["text_cfg"]
+    by_timm = "timm_model_name" in image
     problems = [
         f"{place}{key} = {value!r}"
         for place, part, known in [
             ("", config, MODEL_KEYS),
-            ("vision_cfg.", image, IMAGE_KEYS),
+            ("vision_cfg.", image, timm_towers.KEYS if by_timm else IMAGE_KEYS),
             ("text_cfg.", text, TEXT_KEYS),
         ]
         for key, value in part.items()
@@ -71,22 +76,43 @@ def arch_of(
             "this config has settings that CLIP's ViT, ModifiedResNet and text tower do "
             f"not cover: {', '.join(problems)}"
         )
-    convolutional = not isinstance(image["layers"], int)
+    tower = _tower(config, activation)
     return Arch(
-        image=_resnet(image) if convolutional else _vit(image, activation),
+        image=tower.shape,
         text=_text(text, activation),
         embed_dim=config["embed_dim"],
         mean=tuple(mean),
         std=tuple(std),
-        projection_bias=convolutional,
+        projection_bias=tower.bias,
         logit_bias=config.get("init_logit_bias") is not None,
+        image_projected=tower.projected,
+        text_projected=text.get("proj_type", "linear") != "none",
+        text_projection_bias=text.get("proj_bias", False),
     )
 
 
 def rules_of(arch: Arch) -> list[Rule]:
     """The rules for a checkpoint of this architecture."""
-    image = RESNET_RULES if isinstance(arch.image, ModifiedResNet) else VIT_RULES
-    return [*image, *TEXT_RULES]
+    own = {ModifiedResNet: RESNET_RULES, VisionTransformer: VIT_RULES}
+    return [
+        *own.get(type(arch.image), []),
+        *timm_towers.rules_of(arch.image),
+        *TEXT_RULES,
+    ]
+
+
+def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors in the layout that the rules read."""
+    return timm_vit.fused(tensors)
+
+
+def _tower(config: Mapping[str, Any], activation: str) -> timm_towers.Tower:
+    image = config["vision_cfg"]
+    if "timm_model_name" in image:
+        return timm_towers.tower_of(image, config["embed_dim"])
+    if isinstance(image["layers"], int):
+        return timm_towers.Tower(_vit(image, activation), True, False)
+    return timm_towers.Tower(_resnet(image), True, True)
 
 
 def _vit(config: Mapping[str, Any], activation: str) -> VisionTransformer:
@@ -125,10 +151,11 @@ def _resnet(config: Mapping[str, Any]) -> ModifiedResNet:
 def _text(config: Mapping[str, Any], activation: str) -> TextTransformer:
     pools = {"argmax": "argmax", "eos": "end", "first": "first", "last": "last"}
     pool = config.get("pool_type", "argmax")
-    if pool not in pools or config.get("proj_bias"):
+    projection = config.get("proj_type", "linear")
+    if pool not in pools or projection not in ("linear", "none"):
         raise ValueError(
-            f"text_cfg: pool_type {pool!r} and proj_bias {config.get('proj_bias', False)}; "
-            f"expected one of {', '.join(pools)} and no bias"
+            f"text_cfg: pool_type {pool!r} and proj_type {projection!r}; expected one of "
+            f"{', '.join(pools)} and linear or none"
         )
     width = config["width"]
     return TextTransformer(
@@ -208,6 +235,7 @@ TEXT_RULES = [
     (TEXT + "positional_embedding", "params/text/positions", keep),
     *_norm(TEXT + "ln_final", "params/text/ln_final"),
     (TEXT + "text_projection", "params/text_projection/kernel", keep),
+    *_dense(TEXT + "text_projection", "params/text_projection"),
     ("logit_scale", "params/logit_scale", scalar),
     ("logit_bias", "params/logit_bias", scalar),
 ]

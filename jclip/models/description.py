@@ -24,7 +24,7 @@ FAMILIES = {
 VITS = {
     **{(192, 12): "Ti", (384, 12): "S", (512, 12): "M", (768, 12): "B"},
     **{(1024, 24): "L", (1280, 32): "H", (1408, 40): "g", (1664, 48): "bigG"},
-    **{(1152, 27): "So400m", (1792, 56): "e"},
+    **{(1152, 27): "So400m", (1536, 40): "gopt", (1792, 56): "e"},
 }
 # By width and blocks of each stage.
 RESNETS = {
@@ -71,8 +71,11 @@ def describe(arch: Arch) -> Description:
         for each in ("image", "text")
     )
     # Fresh parameters are made in a first call, which does not project.
+    projected = [(tower, arch.image_projected), (arch.text, arch.text_projected)]
     projections = [
-        2 * each.features * (arch.embed_dim or 0) for each in (tower, arch.text) if each
+        2 * each.features * (arch.embed_dim or 0)
+        for each, has in projected
+        if each and has
     ]
     family, kind = FAMILIES[type(tower)]
     return Description(

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
+from jclip.models.rotary import Rotary, rotate
 
 
 def quick_gelu(x: Array) -> Array:
@@ -60,22 +61,47 @@ def attend(
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with one fused projection for query, key and value."""
+    """Multi-head self-attention with one fused projection for query, key and value.
+
+    `norm_qk` is a norm over each head's queries and keys (Dehghani et al., 2023), and
+    `norm_mixed` one before the output projection (Wang et al., 2022, MAGNETO).
+    """
 
     heads: int
     causal: bool = False
+    bias: bool = True
+    norm_qk: bool = False
+    norm_mixed: bool = False
+    epsilon: float = 1e-5
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b t d"]:
+    def __call__(
+        self, x: Float[Array, "b t d"], rotary: Rotary = None
+    ) -> Float[Array, "b t d"]:
         b, t, d = x.shape
-        qkv = nn.Dense(3 * d, name="qkv")(x).reshape(b, t, 3, self.heads, -1)
+        qkv = nn.Dense(3 * d, use_bias=self.bias, name="qkv")(x)
+        qkv = qkv.reshape(b, t, 3, self.heads, -1)
         q, k, v = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
-        mixed = attend(q, k, v, causal=self.causal)
-        return nn.Dense(d, name="out")(mixed.reshape(b, t, d))
+        if self.norm_qk:
+            q, k = (
+                layer_norm(self.epsilon, name)(y)
+                for name, y in (("ln_q", q), ("ln_k", k))
+            )
+        if rotary is not None:
+            q, k = rotate(q, rotary), rotate(k, rotary)
+        mixed = attend(q, k, v, causal=self.causal).reshape(b, t, d)
+        if self.norm_mixed:
+            mixed = layer_norm(self.epsilon, "ln")(mixed)
+        return nn.Dense(d, name="out")(mixed)
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block; `__call__` has the shape that `nn.scan` wants."""
+    """A transformer block; `__call__` has the shape that `nn.scan` wants.
+
+    Norms come before attention and MLP, or with `norm_after` behind them. A `gated` MLP
+    multiplies its hidden values by those of a second layer, which alone is activated
+    (Shazeer, 2020, https://arxiv.org/abs/2002.05202); `norm_mlp` norms them.
+    """
 
     heads: int
     mlp_width: int
@@ -83,21 +109,41 @@ class Block(nn.Module):
     epsilon: float
     causal: bool = False
     layer_scale: bool = False
+    qkv_bias: bool = True
+    norm_qk: bool = False
+    norm_mixed: bool = False
+    norm_mlp: bool = False
+    norm_after: bool = False
+    gated: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b t d"], _: None) -> tuple[Array, None]:
-        y = layer_norm(self.epsilon, "ln1")(x)
-        x = x + self._scaled(Attention(self.heads, self.causal, name="attn")(y), "ls1")
-        y = layer_norm(self.epsilon, "ln2")(x)
-        y = ACTIVATIONS[self.activation](nn.Dense(self.mlp_width, name="fc")(y))
-        x = x + self._scaled(nn.Dense(x.shape[-1], name="proj")(y), "ls2")
-        return x, None
+    def __call__(self, x: Float[Array, "b t d"], rotary: Rotary) -> tuple[Array, None]:
+        attention = Attention(
+            *(self.heads, self.causal, self.qkv_bias, self.norm_qk),
+            *(self.norm_mixed, self.epsilon),
+            name="attn",
+        )
+        x = x + self._branch(x, "1", lambda y: attention(y, rotary))
+        return x + self._branch(x, "2", self._mlp), None
 
-    def _scaled(self, y: Array, name: str) -> Array:
+    def _branch(self, x: Array, number: str, inner: Callable[[Array], Array]) -> Array:
+        norm = layer_norm(self.epsilon, "ln" + number)
+        y = norm(inner(x)) if self.norm_after else inner(norm(x))
         if not self.layer_scale:
             return y
-        scale = self.param(name, nn.initializers.constant(1e-4), (y.shape[-1],))
-        return y * scale[None, None, :]
+        start = nn.initializers.constant(1e-4)
+        return y * self.param("ls" + number, start, (y.shape[-1],))[None, None, :]
+
+    def _mlp(self, y: Array) -> Array:
+        activate, width = ACTIVATIONS[self.activation], y.shape[-1]
+        hidden = nn.Dense(self.mlp_width, name="fc")(y)
+        if self.gated:
+            hidden = activate(nn.Dense(self.mlp_width, name="gate")(y)) * hidden
+        else:
+            hidden = activate(hidden)
+        if self.norm_mlp:
+            hidden = layer_norm(self.epsilon, "ln_mlp")(hidden)
+        return nn.Dense(width, name="proj")(hidden)
 
 
 def blocks(depth: int, **options) -> nn.Module:
@@ -106,9 +152,38 @@ def blocks(depth: int, **options) -> nn.Module:
     Compile time then does not grow with the depth. The parameters lie under "blocks".
     """
     scanned = nn.scan(
-        Block, variable_axes={"params": 0}, split_rngs={"params": True}, length=depth
+        Block,
+        variable_axes={"params": 0},
+        split_rngs={"params": True},
+        in_axes=nn.broadcast,
+        length=depth,
     )
     return scanned(**options, name="blocks")
+
+
+class MapPool(nn.Module):
+    """A learned query attends to all tokens; a residual MLP follows.
+
+    Multi-head attention pooling: Zhai et al., 2022, section 3.4,
+    https://arxiv.org/abs/2106.04560.
+    """
+
+    heads: int
+    mlp_width: int
+    activation: str
+    epsilon: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b t d"]) -> Float[Array, "b d"]:
+        b, t, d = x.shape
+        query = self.param("query", nn.initializers.normal(d**-0.5), (d,))
+        q = nn.Dense(d, name="q")(query[None, None]).reshape(1, 1, self.heads, -1)
+        kv = nn.Dense(2 * d, name="kv")(x).reshape(b, t, 2, self.heads, -1)
+        q = jnp.broadcast_to(q, (b, *q.shape[1:])).astype(kv.dtype)
+        x = attend(q, kv[:, :, 0], kv[:, :, 1]).reshape(b, d)
+        x = nn.Dense(d, name="out")(x)
+        y = nn.Dense(self.mlp_width, name="fc")(layer_norm(self.epsilon, "ln")(x))
+        return x + nn.Dense(d, name="proj")(ACTIVATIONS[self.activation](y))
 
 
 class PatchEmbedding(nn.Module):

@@ -1,0 +1,291 @@
+"""timm's vision transformers (ViT, DeiT, SigLIP's and CLIP's towers, EVA, PE): shape, rules."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from timm.layers import (
+    Attention,
+    AttentionPoolLatent,
+    AttentionRope,
+    DropPath,
+    GELUTanh,
+    GluMlp,
+    LayerNorm,
+    LayerScale,
+    Mlp,
+    PatchDropout,
+    PatchEmbed,
+    QuickGELU,
+    RotaryEmbeddingCat,
+    SwiGLU,
+)
+from timm.models import eva
+from timm.models import vision_transformer as vit
+from torch import nn
+
+from converters.coverage import is_identity, refuse, uncovered
+from converters.rules import Rule, conv, keep, linear
+from jclip.models.rotary import RotaryGrid
+from jclip.models.vit import VisionTransformer
+
+ACTIVATIONS = {
+    nn.GELU: "gelu",
+    GELUTanh: "gelu_tanh",
+    QuickGELU: "quick_gelu",
+    nn.SiLU: "silu",
+}
+PLAIN = [
+    *(vit.Block, eva.EvaBlock, eva.EvaBlockPostNorm, Mlp, SwiGLU, LayerScale),
+    *(LayerNorm, nn.LayerNorm, nn.Linear, nn.Conv2d, nn.Sequential, nn.ModuleList),
+    *(nn.Identity, nn.Dropout, PatchDropout, DropPath, *ACTIVATIONS),
+]
+COVERED: dict[type, dict[str, Any]] = {
+    **{kind: {} for kind in PLAIN},
+    vit.VisionTransformer: {"in_chans": 3},
+    eva.Eva: {"in_chans": 3, "rope_mixed": False},
+    PatchEmbed: {"dynamic_img_pad": False},
+    Attention: {"gate": None},
+    AttentionRope: {"gate": None, "num_kv_groups": 1, "rotate_half": False},
+    eva.EvaAttention: {"gate": None, "rotate_half": False},
+    AttentionPoolLatent: {"pos_embed": None, "latent_len": 1, "pool": "token"},
+    RotaryEmbeddingCat: {"grid_type": "index", "in_pixels": False},
+    GluMlp: {"gate_last": False},
+}
+UNUSED: list[str] = []
+SHAPE = VisionTransformer
+# Where timm keeps the classifier.
+CLASSIFIER = "head"
+POOLS = {"token": "token", "avg": "mean", "map": "map"}
+
+
+def arch_of(module: nn.Module) -> VisionTransformer:
+    """The shape of a network that timm made; its weights are not read.
+
+    Raises:
+      ValueError: with every part of the network that jclip does not cover.
+    """
+    refuse([*uncovered(module, COVERED)])
+    refuse([*_problems(module)])
+    after = is_identity(module.norm)
+    pool = module.attn_pool
+    return VisionTransformer(
+        image_size=module.patch_embed.img_size[0],
+        patch_size=module.patch_embed.patch_size[0],
+        width=module.embed_dim,
+        depth=len(module.blocks),
+        **_block(module.blocks[0]),
+        epsilon=(module.fc_norm if after else module.norm).eps,
+        pre_norm=not is_identity(module.norm_pre),
+        pool=POOLS[module.global_pool],
+        norm_after_pool=after,
+        stem_bias=module.patch_embed.proj.bias is not None,
+        class_token=module.cls_token is not None,
+        registers=0 if module.reg_token is None else module.reg_token.shape[1],
+        prefix_positions=not module.no_embed_class,
+        pool_prefix=_pools_prefix(module),
+        pool_heads=pool and pool.num_heads,
+        pool_mlp_width=pool and pool.mlp.fc1.out_features,
+        rotary=_rotary(getattr(module, "rope", None)),
+    )
+
+
+def tower_rules(prefix: str = "") -> list[Rule]:
+    """The rules that fill an image tower; `prefix` is a pattern."""
+    image, block, to = "params/image", r"blocks\.(\d+)\.", "params/image/blocks[\\1]"
+    rules = [
+        *_norm(block + "norm(1|2)", to + r"/ln\2"),
+        *_dense(block + r"attn\.qkv", to + "/attn/qkv"),
+        *_norm(block + r"attn\.(q|k)_norm", to + r"/attn/ln_\2"),
+        *_norm(block + r"attn\.norm", to + "/attn/ln"),
+        *_dense(block + r"attn\.proj", to + "/attn/out"),
+        *_dense(block + r"mlp\.(?:fc1|fc1_x)", to + "/fc"),
+        *_dense(block + r"mlp\.fc1_g", to + "/gate"),
+        *_norm(block + r"mlp\.norm", to + "/ln_mlp"),
+        *_dense(block + r"mlp\.fc2", to + "/proj"),
+        (block + r"ls(1|2)\.gamma", to + r"/ls\2", keep),
+        (block + r"gamma_(1|2)", to + r"/ls\2", keep),
+        (r"patch_embed\.proj\.weight", image + "/stem/kernel", conv),
+        (r"patch_embed\.proj\.bias", image + "/stem/bias", keep),
+        ("cls_token", image + "/class_token", _flat),
+        ("reg_token", image + "/registers", _first),
+        ("pos_embed", image + "/positions", _first),
+        *_norm("norm_pre", image + "/ln_pre"),
+        *_norm("(?:norm|fc_norm)", image + "/ln_post"),
+        (r"attn_pool\.latent", image + "/pool/query", _flat),
+        *_dense(r"attn_pool\.(q|kv)", image + r"/pool/\1"),
+        *_dense(r"attn_pool\.proj", image + "/pool/out"),
+        *_norm(r"attn_pool\.norm", image + "/pool/ln"),
+        *_dense(r"attn_pool\.mlp\.fc1", image + "/pool/fc"),
+        *_dense(r"attn_pool\.mlp\.fc2", image + "/pool/proj"),
+    ]
+    return [(prefix + source, *rest) for source, *rest in rules]
+
+
+def fused(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors in the layout that the rules read.
+
+    EVA keeps query, key and value apart, or their biases, of which the key's is zero;
+    and a gated MLP may hold both its layers in one.
+    """
+    query = re.compile(r"(.*)attn\.q_(bias|proj\.weight)")
+    apart = {match[1] for match in map(query.fullmatch, tensors) if match}
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        stem, _, leaf = name.rpartition("attn.")
+        if stem in apart and re.fullmatch(r"[qkv]_(proj\..*|bias)", leaf):
+            continue
+        if _is_packed(tensors, name):
+            for part, half in zip(("fc1_g", "fc1_x"), tensor.chunk(2)):
+                found[name.replace("fc1", part)] = half
+        else:
+            found[name] = tensor
+    for stem in apart:
+        found |= _qkv(tensors, stem + "attn.")
+    return found
+
+
+def _is_packed(tensors: Mapping[str, torch.Tensor], name: str) -> bool:
+    """Whether this holds both layers of a gated MLP: it has twice the hidden width."""
+    stem, found, _ = name.rpartition("mlp.fc1.")
+    if not found:
+        return False
+    return tensors[name].shape[0] == 2 * tensors[stem + "mlp.fc2.weight"].shape[1]
+
+
+def _qkv(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    def get(name: str) -> torch.Tensor | None:
+        return tensors.get(prefix + name)
+
+    found = {}
+    if get("q_proj.weight") is not None:
+        weights = [get(f"{part}_proj.weight") for part in "qkv"]
+        found[prefix + "qkv.weight"] = torch.cat(weights)
+    biases = [
+        get(f"{part}_bias") if get("q_bias") is not None else get(f"{part}_proj.bias")
+        for part in "qkv"
+    ]
+    if biases[0] is not None:
+        zero = torch.zeros_like(biases[0])
+        found[prefix + "qkv.bias"] = torch.cat(
+            [zero if b is None else b for b in biases]
+        )
+    return found
+
+
+def _problems(module: nn.Module) -> Iterator[str]:
+    """What is covered part by part, and not in this combination."""
+    if module.global_pool not in POOLS:
+        yield f"global_pool is {module.global_pool!r}, expected one of {', '.join(POOLS)}"
+    if module.global_pool == "avg" and getattr(module, "pool_include_prefix", False):
+        yield "the mean takes in the prefix"
+    if is_identity(module.norm) == is_identity(module.fc_norm):
+        yield "norm and fc_norm are both there or both absent"
+    for name in ("img_size", "patch_size"):
+        if len(set(getattr(module.patch_embed, name))) > 1:
+            yield f"patch_embed.{name} is not square"
+    if not is_identity(getattr(module.patch_embed, "norm", None)):
+        yield "patch_embed has a norm"
+    if module.pos_embed is None:
+        yield "there are no learned positions"
+    epsilons = {part.eps for part in module.modules() if isinstance(part, nn.LayerNorm)}
+    if len(epsilons) > 1:
+        yield f"norms have several epsilons: {sorted(epsilons)}"
+    if len({str(_block(block)) for block in module.blocks}) > 1:
+        yield "blocks differ in shape"
+    for path, part in module.named_modules():
+        if type(part) is nn.GELU and part.approximate not in ("none", "tanh"):
+            yield f"{path}.approximate is {part.approximate!r}"
+        if isinstance(part, nn.Linear) and part.bias is None and not _no_bias(path):
+            yield f"{path} has no bias"
+    if module.attn_pool is not None:
+        if (
+            _activation(module.attn_pool.mlp.act)
+            != _block(module.blocks[0])["activation"]
+        ):
+            yield "the pooling's activation is not that of the blocks"
+        if not is_identity(module.attn_pool.q_norm):
+            yield "the pooling norms its query and keys"
+
+
+def _no_bias(path: str) -> bool:
+    return path.endswith((".qkv", ".q_proj", ".k_proj", ".v_proj"))
+
+
+def _block(block: nn.Module) -> dict[str, Any]:
+    """The fields of `VisionTransformer` that its blocks share."""
+    attention, mlp = block.attn, block.mlp
+    scale = getattr(block, "ls1", None)
+    scaled = not is_identity(scale) or getattr(block, "gamma_1", None) is not None
+    hidden = mlp.fc2.in_features
+    return {
+        "heads": attention.num_heads,
+        "mlp_width": hidden,
+        "activation": _activation(mlp.act),
+        "layer_scale": scaled,
+        "qkv_bias": _has_qkv_bias(attention),
+        "norm_qk": not is_identity(attention.q_norm),
+        "norm_mixed": not is_identity(attention.norm),
+        "norm_mlp": not is_identity(mlp.norm),
+        "norm_after": type(block) is eva.EvaBlockPostNorm,
+        "gated": type(mlp) in (SwiGLU, GluMlp),
+    }
+
+
+def _has_qkv_bias(attention: nn.Module) -> bool:
+    if getattr(attention, "q_bias", None) is not None:
+        return True
+    first = attention.qkv if attention.qkv is not None else attention.q_proj
+    return first.bias is not None
+
+
+def _activation(module: nn.Module) -> str:
+    name = ACTIVATIONS[type(module)]
+    tanh = type(module) is nn.GELU and module.approximate == "tanh"
+    return "gelu_tanh" if tanh else name
+
+
+def _pools_prefix(module: nn.Module) -> bool:
+    """timm's ViT leaves class token and registers out unless told; its Eva never does."""
+    if module.attn_pool is None:
+        return False
+    return isinstance(module, eva.Eva) or module.pool_include_prefix
+
+
+def _rotary(rope: nn.Module | None) -> RotaryGrid | None:
+    if rope is None:
+        return None
+    reference = rope.ref_feat_shape
+    return RotaryGrid(
+        reference=reference and reference[0],
+        offset=rope.grid_offset,
+        column_first=rope.grid_indexing == "xy",
+        temperature=rope.temperature,
+    )
+
+
+def _norm(source: str, target: str) -> list[Rule]:
+    return [
+        (source + r"\.weight", target + "/scale", keep),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
+def _dense(source: str, target: str) -> list[Rule]:
+    return [
+        (source + r"\.weight", target + "/kernel", linear),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """(1, 1, d) to (d,)."""
+    return x.reshape(x.shape[-1])
+
+
+def _first(x: np.ndarray) -> np.ndarray:
+    """(1, t, d) to (t, d)."""
+    (only,) = x
+    return only
