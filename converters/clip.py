@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from converters import timm_towers, timm_vit
-from converters.rules import Rule, conv, keep, linear, scalar
+from converters.rules import Rule, conv, dense_rules, keep, linear, norm_rules, scalar
 from jclip.lookup import unknown
 from jclip.models.layers import ACTIVATIONS
 from jclip.models.model import Arch
@@ -103,7 +103,7 @@ def rules_of(arch: Arch) -> list[Rule]:
 
 def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors in the layout that the rules read."""
-    return timm_vit.fused(tensors)
+    return timm_vit.plain(tensors)
 
 
 def _tower(config: Mapping[str, Any], activation: str) -> timm_towers.Tower:
@@ -200,29 +200,15 @@ def _square(size: Any) -> int:
     return sides.pop()
 
 
-def _norm(source: str, target: str) -> list[Rule]:
-    return [
-        (source + r"\.weight", target + "/scale", keep),
-        (source + r"\.bias", target + "/bias", keep),
-    ]
-
-
-def _dense(source: str, target: str) -> list[Rule]:
-    return [
-        (source + r"\.weight", target + "/kernel", linear),
-        (source + r"\.bias", target + "/bias", keep),
-    ]
-
-
 def _blocks(source: str, target: str) -> list[Rule]:
     block, to = source + r"transformer\.resblocks\.(\d+)\.", target + r"/blocks[\1]/"
     return [
-        *_norm(block + r"ln_(1|2)", to + r"ln\2"),
+        *norm_rules(block + r"ln_(1|2)", to + r"ln\2"),
         (block + r"attn\.in_proj_weight", to + "attn/qkv/kernel", linear),
         (block + r"attn\.in_proj_bias", to + "attn/qkv/bias", keep),
-        *_dense(block + r"attn\.out_proj", to + "attn/out"),
-        *_dense(block + r"mlp\.c_fc", to + "fc"),
-        *_dense(block + r"mlp\.c_proj", to + "proj"),
+        *dense_rules(block + r"attn\.out_proj", to + "attn/out"),
+        *dense_rules(block + r"mlp\.c_fc", to + "fc"),
+        *dense_rules(block + r"mlp\.c_proj", to + "proj"),
         (block + r"ls_(1|2)\.gamma", to + r"ls\2", keep),
     ]
 
@@ -233,9 +219,9 @@ TEXT_RULES = [
     *_blocks(TEXT, "params/text"),
     (TEXT + r"token_embedding\.weight", "params/text/tokens", keep),
     (TEXT + "positional_embedding", "params/text/positions", keep),
-    *_norm(TEXT + "ln_final", "params/text/ln_final"),
+    *norm_rules(TEXT + "ln_final", "params/text/ln_final"),
     (TEXT + "text_projection", "params/text_projection/kernel", keep),
-    *_dense(TEXT + "text_projection", "params/text_projection"),
+    *dense_rules(TEXT + "text_projection", "params/text_projection"),
     ("logit_scale", "params/logit_scale", scalar),
     ("logit_bias", "params/logit_bias", scalar),
 ]
@@ -245,8 +231,8 @@ VIT_RULES = [
     (r"visual\.conv1\.weight", "params/image/stem/kernel", conv),
     (r"visual\.class_embedding", "params/image/class_token", keep),
     (r"visual\.positional_embedding", "params/image/positions", keep),
-    *_norm(r"visual\.ln_pre", "params/image/ln_pre"),
-    *_norm(r"visual\.ln_post", "params/image/ln_post"),
+    *norm_rules(r"visual\.ln_pre", "params/image/ln_pre"),
+    *norm_rules(r"visual\.ln_post", "params/image/ln_post"),
     (r"visual\.proj", "params/image_projection/kernel", keep),
 ]
 
@@ -294,10 +280,10 @@ RESNET_RULES = [
         keep,
     ),
     (r"visual\.attnpool\.positional_embedding", "params/image/pool/positions", keep),
-    *_dense(r"visual\.attnpool\.q_proj", "params/image/pool/query"),
-    *_dense(r"visual\.attnpool\.k_proj", "params/image/pool/key"),
-    *_dense(r"visual\.attnpool\.v_proj", "params/image/pool/value"),
-    *_dense(r"visual\.attnpool\.c_proj", "params/image_projection"),
+    *dense_rules(r"visual\.attnpool\.q_proj", "params/image/pool/query"),
+    *dense_rules(r"visual\.attnpool\.k_proj", "params/image/pool/key"),
+    *dense_rules(r"visual\.attnpool\.v_proj", "params/image/pool/value"),
+    *dense_rules(r"visual\.attnpool\.c_proj", "params/image_projection"),
 ]
 
 # Counters and constants; OpenAI's archives also hold three numbers of the config.

@@ -36,6 +36,22 @@ def scalar(x: np.ndarray) -> np.ndarray:
     return x.reshape(())
 
 
+def norm_rules(source: str, target: str) -> list[Rule]:
+    """The rules of a norm with scale and bias."""
+    return [
+        (source + r"\.weight", target + "/scale", keep),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
+def dense_rules(source: str, target: str) -> list[Rule]:
+    """The rules of a linear layer, whose bias may be absent."""
+    return [
+        (source + r"\.weight", target + "/kernel", linear),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
 def convert(
     source: Mapping[str, torch.Tensor],
     rules: Iterable[Rule],

@@ -1,17 +1,19 @@
 """Image towers that open_clip takes from timm: which family, which shape."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from open_clip.timm_model import TimmModel
+from timm.models.convnext import ConvNeXt
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 
-from converters import timm_vit
-from converters.rules import Rule, keep, linear
+from converters import timm_convnext, timm_vit
+from converters.rules import Rule, dense_rules
 
-FAMILIES = {VisionTransformer: timm_vit, Eva: timm_vit}
+FAMILIES = {VisionTransformer: timm_vit, Eva: timm_vit, ConvNeXt: timm_convnext}
 # Keys of open_clip's vision_cfg that a tower from timm reads; drops are training's.
 KEYS = {"timm_model_name", "timm_model_pretrained", "image_size", "timm_drop_path"}
 KEYS |= {"timm_pool", "timm_proj", "timm_proj_bias", "timm_drop", "patch_dropout"}
@@ -41,12 +43,10 @@ def tower_of(config: Mapping[str, Any], embed_dim: int) -> Tower:
             f"its image tower {config['timm_model_name']} is a {type(trunk).__name__} of "
             f"timm; jclip has {', '.join(cls.__name__ for cls in FAMILIES)}"
         )
-    shape = family.arch_of(trunk)
-    if shape.image_size != config["image_size"]:
-        raise ValueError(
-            f"vision_cfg.image_size is {config['image_size']}, and the tower "
-            f"{config['timm_model_name']} takes {shape.image_size}"
-        )
+    shape = family.arch_of(trunk, config["image_size"])
+    if config.get("timm_proj") == "mlp":
+        # The adapter's first layer, activated, is the tower's last.
+        shape = dataclasses.replace(shape, hidden=model.head.mlp.fc1.out_features)
     projection = _projection(model)
     bias = projection is not None and projection.bias is not None
     return Tower(shape, projection is not None, bias)
@@ -74,9 +74,9 @@ def rules_of(shape: Any) -> list[Rule]:
         return []
     places = rf"visual\.(?:head\.proj|head\.mlp\.fc2|trunk\.{family.CLASSIFIER})"
     return [
-        *family.tower_rules(PREFIX),
-        (places + r"\.weight", "params/image_projection/kernel", linear),
-        (places + r"\.bias", "params/image_projection/bias", keep),
+        *family.tower_rules(shape, PREFIX),
+        *dense_rules(r"visual\.head\.mlp\.fc1", "params/image/fc"),
+        *dense_rules(places, "params/image_projection"),
     ]
 
 

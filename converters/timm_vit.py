@@ -27,7 +27,7 @@ from timm.models import vision_transformer as vit
 from torch import nn
 
 from converters.coverage import is_identity, refuse, uncovered
-from converters.rules import Rule, conv, keep, linear
+from converters.rules import Rule, conv, dense_rules, keep, norm_rules
 from jclip.models.rotary import RotaryGrid
 from jclip.models.vit import VisionTransformer
 
@@ -61,18 +61,25 @@ CLASSIFIER = "head"
 POOLS = {"token": "token", "avg": "mean", "map": "map"}
 
 
-def arch_of(module: nn.Module) -> VisionTransformer:
+def arch_of(module: nn.Module, image_size: int | None = None) -> VisionTransformer:
     """The shape of a network that timm made; its weights are not read.
 
+    Args:
+      module: from `timm.create_model`; may be on the meta device.
+      image_size: in pixels; the one that the network was made for.
+
     Raises:
-      ValueError: with every part of the network that jclip does not cover.
+      ValueError: another size, or every part of the network that jclip does not cover.
     """
     refuse([*uncovered(module, COVERED)])
     refuse([*_problems(module)])
+    own = module.patch_embed.img_size[0]
+    if image_size not in (None, own):
+        raise ValueError(f"image_size is {image_size}, and the tower takes {own}")
     after = is_identity(module.norm)
     pool = module.attn_pool
     return VisionTransformer(
-        image_size=module.patch_embed.img_size[0],
+        image_size=own,
         patch_size=module.patch_embed.patch_size[0],
         width=module.embed_dim,
         depth=len(module.blocks),
@@ -92,19 +99,19 @@ def arch_of(module: nn.Module) -> VisionTransformer:
     )
 
 
-def tower_rules(prefix: str = "") -> list[Rule]:
+def tower_rules(_: VisionTransformer, prefix: str = "") -> list[Rule]:
     """The rules that fill an image tower; `prefix` is a pattern."""
     image, block, to = "params/image", r"blocks\.(\d+)\.", "params/image/blocks[\\1]"
     rules = [
-        *_norm(block + "norm(1|2)", to + r"/ln\2"),
-        *_dense(block + r"attn\.qkv", to + "/attn/qkv"),
-        *_norm(block + r"attn\.(q|k)_norm", to + r"/attn/ln_\2"),
-        *_norm(block + r"attn\.norm", to + "/attn/ln"),
-        *_dense(block + r"attn\.proj", to + "/attn/out"),
-        *_dense(block + r"mlp\.(?:fc1|fc1_x)", to + "/fc"),
-        *_dense(block + r"mlp\.fc1_g", to + "/gate"),
-        *_norm(block + r"mlp\.norm", to + "/ln_mlp"),
-        *_dense(block + r"mlp\.fc2", to + "/proj"),
+        *norm_rules(block + "norm(1|2)", to + r"/ln\2"),
+        *dense_rules(block + r"attn\.qkv", to + "/attn/qkv"),
+        *norm_rules(block + r"attn\.(q|k)_norm", to + r"/attn/ln_\2"),
+        *norm_rules(block + r"attn\.norm", to + "/attn/ln"),
+        *dense_rules(block + r"attn\.proj", to + "/attn/out"),
+        *dense_rules(block + r"mlp\.(?:fc1|fc1_x)", to + "/fc"),
+        *dense_rules(block + r"mlp\.fc1_g", to + "/gate"),
+        *norm_rules(block + r"mlp\.norm", to + "/ln_mlp"),
+        *dense_rules(block + r"mlp\.fc2", to + "/proj"),
         (block + r"ls(1|2)\.gamma", to + r"/ls\2", keep),
         (block + r"gamma_(1|2)", to + r"/ls\2", keep),
         (r"patch_embed\.proj\.weight", image + "/stem/kernel", conv),
@@ -112,19 +119,19 @@ def tower_rules(prefix: str = "") -> list[Rule]:
         ("cls_token", image + "/class_token", _flat),
         ("reg_token", image + "/registers", _first),
         ("pos_embed", image + "/positions", _first),
-        *_norm("norm_pre", image + "/ln_pre"),
-        *_norm("(?:norm|fc_norm)", image + "/ln_post"),
+        *norm_rules("norm_pre", image + "/ln_pre"),
+        *norm_rules("(?:norm|fc_norm)", image + "/ln_post"),
         (r"attn_pool\.latent", image + "/pool/query", _flat),
-        *_dense(r"attn_pool\.(q|kv)", image + r"/pool/\1"),
-        *_dense(r"attn_pool\.proj", image + "/pool/out"),
-        *_norm(r"attn_pool\.norm", image + "/pool/ln"),
-        *_dense(r"attn_pool\.mlp\.fc1", image + "/pool/fc"),
-        *_dense(r"attn_pool\.mlp\.fc2", image + "/pool/proj"),
+        *dense_rules(r"attn_pool\.(q|kv)", image + r"/pool/\1"),
+        *dense_rules(r"attn_pool\.proj", image + "/pool/out"),
+        *norm_rules(r"attn_pool\.norm", image + "/pool/ln"),
+        *dense_rules(r"attn_pool\.mlp\.fc1", image + "/pool/fc"),
+        *dense_rules(r"attn_pool\.mlp\.fc2", image + "/pool/proj"),
     ]
     return [(prefix + source, *rest) for source, *rest in rules]
 
 
-def fused(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors in the layout that the rules read.
 
     EVA keeps query, key and value apart, or their biases, of which the key's is zero;
@@ -264,20 +271,6 @@ def _rotary(rope: nn.Module | None) -> RotaryGrid | None:
         column_first=rope.grid_indexing == "xy",
         temperature=rope.temperature,
     )
-
-
-def _norm(source: str, target: str) -> list[Rule]:
-    return [
-        (source + r"\.weight", target + "/scale", keep),
-        (source + r"\.bias", target + "/bias", keep),
-    ]
-
-
-def _dense(source: str, target: str) -> list[Rule]:
-    return [
-        (source + r"\.weight", target + "/kernel", linear),
-        (source + r"\.bias", target + "/bias", keep),
-    ]
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.models.convnext import ConvNeXt
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 
@@ -36,4 +37,7 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         changes = {"embed_dim": width, "depth": 2, "num_heads": 2}
         changes |= {"img_size": size, "patch_size": 8}
         return changes, {"image_size": size, "width": width}
+    if isinstance(whole, ConvNeXt):
+        changes = {"depths": (1, 2, 2, 1), "dims": (8, 16, 24, 32)}
+        return changes, {"image_size": 64, "width": 32}
     raise ValueError(f"no smaller twin of a {type(whole).__name__} is known")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from jclip.models.convnext import ConvNeXt
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
@@ -19,6 +20,7 @@ FAMILIES = {
     # Its attention pools what convolutions have made.
     ModifiedResNet: ("resnet", "cnn"),
     EfficientNet: ("efficientnet", "cnn"),
+    ConvNeXt: ("convnext", "cnn"),
 }
 # Usual names, by width and depth.
 VITS = {
@@ -31,6 +33,11 @@ RESNETS = {
     **{(64, (3, 4, 6, 3)): "50", (64, (3, 4, 23, 3)): "101"},
     **{(80, (4, 6, 10, 6)): "50x4", (96, (6, 8, 18, 8)): "50x16"},
     (128, (3, 15, 36, 10)): "50x64",
+}
+CONVNEXTS = {
+    **{((3, 3, 9, 3), 96): "T", ((3, 3, 27, 3), 96): "S", ((3, 3, 27, 3), 128): "B"},
+    **{((3, 3, 27, 3), 192): "L", ((3, 3, 27, 3), 256): "XL"},
+    ((3, 4, 30, 3), 384): "XXL",
 }
 
 
@@ -100,6 +107,8 @@ def _size(tower: Any, parameters: int) -> str:
         # Three convolutions a block, the stem and the pooling, as in "ResNet-50".
         plain = f"{3 * sum(tower.depths) + 2}, width {tower.width}"
         return RESNETS.get((tower.width, tower.depths), plain)
+    if isinstance(tower, ConvNeXt) and (tower.depths, tower.widths[0]) in CONVNEXTS:
+        return CONVNEXTS[tower.depths, tower.widths[0]]
     return f"{parameters / 1e6:.1f}M"
 
 

@@ -190,7 +190,7 @@ class PatchEmbedding(nn.Module):
     """Splits an image into patches and maps each to a vector: a strided convolution.
 
     Written as one matrix product, which is faster than a convolution on CPUs. The
-    kernel keeps the convolution's shape (patch, patch, 3, width). A rest at the right
+    kernel keeps the convolution's shape (patch, patch, channels, width). A rest at the right
     and lower edge that fills no patch is dropped, as a convolution does.
     """
 
@@ -199,17 +199,17 @@ class PatchEmbedding(nn.Module):
     bias: bool = False
 
     @nn.compact
-    def __call__(self, pixels: Float[Array, "b h w 3"]) -> Float[Array, "b t d"]:
-        p = self.patch
-        shape = (p, p, 3, self.width)
+    def __call__(self, pixels: Float[Array, "b h w c"]) -> Float[Array, "b t d"]:
+        p, channels = self.patch, pixels.shape[-1]
+        shape = (p, p, channels, self.width)
         kernel = self.param(
             "kernel", nn.initializers.lecun_normal(in_axis=(0, 1, 2)), shape
         )
         b, rows, columns = pixels.shape[0], pixels.shape[1] // p, pixels.shape[2] // p
         pixels = pixels[:, : rows * p, : columns * p]
-        patches = pixels.reshape(b, rows, p, columns, p, 3).swapaxes(2, 3)
-        patches = patches.reshape(b, rows * columns, p * p * 3)
-        y = patches @ kernel.reshape(p * p * 3, self.width)
+        patches = pixels.reshape(b, rows, p, columns, p, channels).swapaxes(2, 3)
+        patches = patches.reshape(b, rows * columns, p * p * channels)
+        y = patches @ kernel.reshape(p * p * channels, self.width)
         if self.bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.width,))[None, None]
         return y

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jclip.arrays import Array, Float, Int, Leaf, UInt8
+from jclip.models.convnext import ConvNeXt
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.head import Head
 from jclip.models.modified_resnet import ModifiedResNet
@@ -18,6 +19,7 @@ TOWERS = {
     "vit": VisionTransformer,
     "modified_resnet": ModifiedResNet,
     "efficientnet": EfficientNet,
+    "convnext": ConvNeXt,
     "text": TextTransformer,
 }
 
