@@ -44,6 +44,14 @@ def norm_rules(source: str, target: str) -> list[Rule]:
     ]
 
 
+def head_rules(source: str) -> list[Rule]:
+    """The rules of a classifier's last layer."""
+    return [
+        (source + r"\.weight", "head/weight", linear),
+        (source + r"\.bias", "head/bias", keep),
+    ]
+
+
 def dense_rules(source: str, target: str) -> list[Rule]:
     """The rules of a linear layer, whose bias may be absent."""
     return [

@@ -21,7 +21,7 @@ from timm.models import convnext
 from torch import nn
 
 from converters.coverage import is_identity, refuse, uncovered
-from converters.rules import Rule, conv, keep, norm_rules
+from converters.rules import Rule, conv, head_rules, keep, norm_rules
 from jclip.models.convnext import ConvNeXt
 
 ACTIVATIONS = {
@@ -101,6 +101,11 @@ def tower_rules(shape: ConvNeXt, prefix: str = "") -> list[Rule]:
         *_dense(r"head\.pre_logits\.fc", image + "/fc"),
     ]
     return [(prefix + source, *rest) for source, *rest in rules]
+
+
+def rules_of(shape: ConvNeXt) -> list[Rule]:
+    """The rules that fill a classifier of this architecture from timm's tensors."""
+    return [*tower_rules(shape), *head_rules(CLASSIFIER)]
 
 
 def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

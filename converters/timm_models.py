@@ -12,14 +12,14 @@ import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from timm.models.efficientnet import EfficientNet
 
-from converters import efficientnet, torch_io
+from converters import efficientnet, timm_towers, torch_io
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
 from jclip.models.zoo.training import timm_training
 from jclip.types import Preprocess
 
-FAMILIES = {EfficientNet: efficientnet}
+FAMILIES = {EfficientNet: efficientnet, **timm_towers.FAMILIES}
 PREPROCESS = ("mean", "std", "interpolation", "crop_pct", "crop_mode")
 
 
@@ -38,25 +38,27 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
         raise ValueError(
             f"{name} is a {type(network).__name__} of timm; jclip converts {known}"
         )
+    classes = _classes(name, network)
     config = _preprocess_config(name, network, weights, stated)
     shape = family.arch_of(network)
     arch = Arch(shape, None, None, tuple(config["mean"]), tuple(config["std"]))
     tensors = (
         network.state_dict() if weights is None else torch_io.read_state_dict(weights)
     )
-    tensors = family.timm_names(tensors, shape)
+    if family is efficientnet:
+        tensors = efficientnet.timm_names(tensors, shape)
     label = network.pretrained_cfg["tag"] if weights is None else Path(weights).stem
     return Source(
         name=f"{name.partition('.')[0]}.{label}",
         arch=arch,
-        tensors=tensors,
+        tensors=family.plain(tensors),
         rules=family.rules_of(shape),
         unused=family.UNUSED,
         network=functools.partial(_with_weights, network, tensors),
         outputs=_outputs,
         preprocess=_preprocess(shape.image_size, config),
         features="penultimate",
-        classes=_classes(name, network),
+        classes=classes,
         licence=network.pretrained_cfg.get("license") or "",
         training=_training(network.pretrained_cfg, weights, stated),
         record=_record(name, weights, label, stated),

@@ -27,7 +27,7 @@ from timm.models import vision_transformer as vit
 from torch import nn
 
 from converters.coverage import is_identity, refuse, uncovered
-from converters.rules import Rule, conv, dense_rules, keep, norm_rules
+from converters.rules import Rule, conv, dense_rules, head_rules, keep, norm_rules
 from jclip.models.rotary import RotaryGrid
 from jclip.models.vit import VisionTransformer
 
@@ -129,6 +129,11 @@ def tower_rules(_: VisionTransformer, prefix: str = "") -> list[Rule]:
         *dense_rules(r"attn_pool\.mlp\.fc2", image + "/pool/proj"),
     ]
     return [(prefix + source, *rest) for source, *rest in rules]
+
+
+def rules_of(shape: VisionTransformer) -> list[Rule]:
+    """The rules that fill a classifier of this architecture from timm's tensors."""
+    return [*tower_rules(shape), *head_rules(CLASSIFIER)]
 
 
 def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
