@@ -22,6 +22,7 @@ from jclip.models.vit import VisionTransformer
 MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 MODEL_KEYS |= {"init_logit_bias", "init_logit_scale", "nonscalar_logit_scale"}
 MODEL_KEYS |= {"custom_text"}  # says how the checkpoint names its text tower
+MODEL_KEYS |= {"multimodal_cfg"}  # CoCa's decoder, which no image or text feature needs
 SHARED_KEYS = {
     "layers",
     "width",
@@ -31,6 +32,7 @@ SHARED_KEYS = {
     "norm_kwargs",
 }
 IMAGE_KEYS = SHARED_KEYS | {"head_width", "patch_size", "image_size", "patch_dropout"}
+IMAGE_KEYS |= {"attentional_pool", "attn_pooler_heads", "attn_pooler_queries"}
 IMAGE_KEYS |= {"no_ln_pre", "final_ln_after_pool", "pool_type", "pos_embed_type"}
 TEXT_KEYS = SHARED_KEYS | {
     "context_length",
@@ -39,7 +41,7 @@ TEXT_KEYS = SHARED_KEYS | {
     "pool_type",
     "eos_id",
 }
-TEXT_KEYS |= {"no_causal_mask", "proj_bias", "proj_type", "pad_id"}
+TEXT_KEYS |= {"embed_cls", "no_causal_mask", "proj_bias", "proj_type", "pad_id"}
 # Keys that say how texts are cut (the tokenizer's matter) or change no number.
 TEXT_KEYS |= {"hf_tokenizer_name", "tokenizer_kwargs", "output_tokens"}
 IMAGE_KEYS |= {"output_tokens"}
@@ -103,7 +105,16 @@ def rules_of(arch: Arch) -> list[Rule]:
 
 def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors in the layout that the rules read."""
-    return timm_vit.plain(tensors)
+    found = timm_vit.plain(tensors)
+    pool = "visual.attn_pool."
+    if pool + "attn.in_proj_bias" not in found:
+        return found
+    # PyTorch keeps the three weights apart where keys have a width of their own.
+    weights = [found.pop(f"{pool}attn.{part}_proj_weight") for part in "qkv"]
+    biases = found.pop(pool + "attn.in_proj_bias").chunk(3)
+    for name, (q, k, v) in (("weight", weights), ("bias", biases)):
+        found |= {f"{pool}q.{name}": q, f"{pool}kv.{name}": torch.cat([k, v])}
+    return found
 
 
 def _tower(config: Mapping[str, Any], activation: str) -> timm_towers.Tower:
@@ -111,12 +122,21 @@ def _tower(config: Mapping[str, Any], activation: str) -> timm_towers.Tower:
     if "timm_model_name" in image:
         return timm_towers.tower_of(image, config["embed_dim"])
     if isinstance(image["layers"], int):
-        return timm_towers.Tower(_vit(image, activation), True, False)
+        tower = _vit(image, activation, config["embed_dim"])
+        return timm_towers.Tower(tower, True, False)
     return timm_towers.Tower(_resnet(image), True, True)
 
 
-def _vit(config: Mapping[str, Any], activation: str) -> VisionTransformer:
+def _vit(
+    config: Mapping[str, Any], activation: str, embed_dim: int
+) -> VisionTransformer:
     width = config["width"]
+    by_query = config.get("attentional_pool", False)
+    if by_query not in (True, False) or (by_query and "pool_type" in config):
+        raise ValueError(
+            f"vision_cfg.attentional_pool {by_query!r} with pool_type "
+            f"{config.get('pool_type')!r} is not known"
+        )
     pools = {"tok": "token", "avg": "mean"}
     if config.get("pool_type", "tok") not in pools:
         raise ValueError(
@@ -132,10 +152,12 @@ def _vit(config: Mapping[str, Any], activation: str) -> VisionTransformer:
         activation=_activation(config, activation),
         epsilon=_epsilon(config),
         pre_norm=not config.get("no_ln_pre", False),
-        pool=pools[config.get("pool_type", "tok")],
+        pool="query" if by_query else pools[config.get("pool_type", "tok")],
         norm_after_pool=config.get("final_ln_after_pool", False),
         layer_scale=config.get("ls_init_value") is not None,
         patch_dropout=config.get("patch_dropout", 0.0),
+        pool_heads=config.get("attn_pooler_heads", 8) if by_query else None,
+        pool_width=embed_dim if by_query else None,
     )
 
 
@@ -168,7 +190,9 @@ def _text(config: Mapping[str, Any], activation: str) -> TextTransformer:
         activation=_activation(config, activation),
         epsilon=_epsilon(config),
         causal=not config.get("no_causal_mask", False),
-        pool=pools[pool],
+        # A class token overrides the pooling.
+        pool="class" if config.get("embed_cls") else pools[pool],
+        pad_id=config.get("pad_id", 0),
         end_id=config.get("eos_id", 2),
         layer_scale=config.get("ls_init_value") is not None,
     )
@@ -219,6 +243,7 @@ TEXT_RULES = [
     *_blocks(TEXT, "params/text"),
     (TEXT + r"token_embedding\.weight", "params/text/tokens", keep),
     (TEXT + "positional_embedding", "params/text/positions", keep),
+    (TEXT + "cls_emb", "params/text/class_token", keep),
     *norm_rules(TEXT + "ln_final", "params/text/ln_final"),
     (TEXT + "text_projection", "params/text_projection/kernel", keep),
     *dense_rules(TEXT + "text_projection", "params/text_projection"),
@@ -234,6 +259,11 @@ VIT_RULES = [
     *norm_rules(r"visual\.ln_pre", "params/image/ln_pre"),
     *norm_rules(r"visual\.ln_post", "params/image/ln_post"),
     (r"visual\.proj", "params/image_projection/kernel", keep),
+    # The decoder reads the other queries.
+    (r"visual\.attn_pool\.query", "params/image/pool/query", lambda x: x[0]),
+    *norm_rules(r"visual\.attn_pool\.ln_(q|k)", r"params/image/pool/ln_\1"),
+    *dense_rules(r"visual\.attn_pool\.(q|kv)", r"params/image/pool/\1"),
+    *dense_rules(r"visual\.attn_pool\.attn\.out_proj", "params/image/pool/out"),
 ]
 
 
@@ -289,6 +319,7 @@ RESNET_RULES = [
 # Counters and constants; OpenAI's archives also hold three numbers of the config.
 UNUSED = [
     r".*num_batches_tracked",
+    r"text_decoder\..*",
     TEXT + "attn_mask",
     "input_resolution",
     "context_length",

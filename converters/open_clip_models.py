@@ -170,14 +170,10 @@ def _count(shape: dict[str, Any], prefix: str) -> int:
 
 def _refuse_what_is_not_covered(name: str, config: Mapping[str, Any]) -> None:
     text = config["text_cfg"].get("hf_model_name")
-    parts = {
-        f"the Hugging Face text tower {text}": text is not None,
-        "a text decoder": "multimodal_cfg" in config,
-    }
-    present = [part for part, has in parts.items() if has]
-    if present:
+    if text is not None:
         raise ValueError(
-            f"{name} has {' and '.join(present)}, of which jclip has no counterpart"
+            f"{name} has the Hugging Face text tower {text}, of which jclip has no "
+            "counterpart"
         )
     half = (0.5, 0.5, 0.5)
     try:
@@ -329,10 +325,8 @@ def _network(
 ) -> torch.nn.Module:
     """open_clip's own network with these weights, in float32."""
     options = {**config, "quick_gelu": activation == "quick_gelu"}
-    custom = options.pop("custom_text", False)
-    build = open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
     with torch.device("meta"):
-        network = build(**options)
+        network = network_class(options)(**options)
     _fill_buffers(network)
     named = {name.removeprefix("text."): tensor for name, tensor in tensors.items()}
     wanted = {
@@ -340,6 +334,14 @@ def _network(
     }
     network.load_state_dict(wanted, strict=True, assign=True)
     return network.eval()
+
+
+def network_class(config: dict[str, Any]) -> type[torch.nn.Module]:
+    """open_clip's class for this config, from which the key that says so is taken."""
+    custom = config.pop("custom_text", False)
+    if "multimodal_cfg" in config:
+        return open_clip.coca_model.CoCa
+    return open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
 
 
 def _fill_buffers(network: torch.nn.Module) -> None:
@@ -358,8 +360,10 @@ def _fill_buffers(network: torch.nn.Module) -> None:
 def _outputs(
     network: torch.nn.Module, pixels: torch.Tensor, tokens: torch.Tensor | None
 ) -> dict[str, torch.Tensor]:
-    found = {"images": network.encode_image(pixels)}
-    return found if tokens is None else {**found, "texts": network.encode_text(tokens)}
+    found = {"images": network.encode_image(pixels, normalize=False)}
+    if tokens is not None:
+        found["texts"] = network.encode_text(tokens, normalize=False)
+    return found
 
 
 def _causal_mask(length: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import open_clip
 import torch
 
+from converters.open_clip_models import network_class
 from tests.shaken import shake
 from tests.tiny_timm import tiny
 
@@ -17,7 +18,7 @@ FAMILIES = {
     **{"MobileCLIP": "MobileCLIP", "convnext": "ConvNeXt", "RN": "ModifiedResNet"},
 }
 # Configs of these families are not native, or not all.
-FOREIGN = {"CoCa", "Hugging Face text", "ViTamin"}
+FOREIGN = {"Hugging Face text", "ViTamin"}
 REFUSED = {
     *("MobileCLIP-B", "MobileCLIP-S1", "MobileCLIP-S2", "MobileCLIP2-B"),
     *("MobileCLIP2-S0", "MobileCLIP2-S2", "MobileCLIP2-S3", "MobileCLIP2-S4"),
@@ -69,6 +70,8 @@ def reduced(config: dict[str, Any]) -> dict[str, Any]:
         image |= {"layers": [2, 1, 3, 1], "width": 8, "image_size": 64}
         image["head_width"] = 16
     text |= {"layers": 2, "width": 32, "heads": 2, "vocab_size": 96}
+    if "multimodal_cfg" in config:
+        config["multimodal_cfg"] |= {"layers": 1, "width": 32, "heads": 2}
     if text.get("proj_type") == "none":
         text["width"] = config["embed_dim"]
     return config
@@ -77,10 +80,7 @@ def reduced(config: dict[str, Any]) -> dict[str, Any]:
 def build(config: dict[str, Any]) -> torch.nn.Module:
     """open_clip's own network of this config, with fresh weights."""
     config = dict(config)
-    custom = config.pop("custom_text", False)
-    return (open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP)(
-        **config
-    )
+    return network_class(config)(**config)
 
 
 def network(config: dict[str, Any], **overrides) -> torch.nn.Module:

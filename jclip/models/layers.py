@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jclip.arrays import Array, Float
+from jclip.arrays import Array, Bool, Float
 from jclip.models.rotary import Rotary, rotate
 
 
@@ -51,13 +51,19 @@ def attend(
     v: Float[Array, "b t h c"],
     *,
     causal: bool = False,
+    mask: Bool[Array, "b t"] | None = None,
 ) -> Float[Array, "b s h c"]:
-    """Softmax attention, scaled by one over the root of a head's width."""
+    """Softmax attention, scaled by one over the root of a head's width.
+
+    Only keys that `mask` holds true are attended to.
+    """
     dtype = q.dtype
     if dtype == jnp.float16:
         # CPUs have no float16 product that adds up in float32, which JAX asks for.
         q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
-    return jax.nn.dot_product_attention(q, k, v, is_causal=causal).astype(dtype)
+    keys = None if mask is None else mask[:, None, None, :]
+    attended = jax.nn.dot_product_attention(q, k, v, mask=keys, is_causal=causal)
+    return attended.astype(dtype)
 
 
 class Attention(nn.Module):
@@ -76,7 +82,10 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b t d"], rotary: Rotary = None
+        self,
+        x: Float[Array, "b t d"],
+        rotary: Rotary = None,
+        mask: Bool[Array, "b t"] | None = None,
     ) -> Float[Array, "b t d"]:
         b, t, d = x.shape
         qkv = nn.Dense(3 * d, use_bias=self.bias, name="qkv")(x)
@@ -89,7 +98,7 @@ class Attention(nn.Module):
             )
         if rotary is not None:
             q, k = rotate(q, rotary), rotate(k, rotary)
-        mixed = attend(q, k, v, causal=self.causal).reshape(b, t, d)
+        mixed = attend(q, k, v, causal=self.causal, mask=mask).reshape(b, t, d)
         if self.norm_mixed:
             mixed = layer_norm(self.epsilon, "ln")(mixed)
         return nn.Dense(d, name="out")(mixed)
@@ -117,13 +126,18 @@ class Block(nn.Module):
     gated: bool = False
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b t d"], rotary: Rotary) -> tuple[Array, None]:
+    def __call__(
+        self,
+        x: Float[Array, "b t d"],
+        rotary: Rotary,
+        mask: Bool[Array, "b t"] | None,
+    ) -> tuple[Array, None]:
         attention = Attention(
             *(self.heads, self.causal, self.qkv_bias, self.norm_qk),
             *(self.norm_mixed, self.epsilon),
             name="attn",
         )
-        x = x + self._branch(x, "1", lambda y: attention(y, rotary))
+        x = x + self._branch(x, "1", lambda y: attention(y, rotary, mask))
         return x + self._branch(x, "2", self._mlp), None
 
     def _branch(self, x: Array, number: str, inner: Callable[[Array], Array]) -> Array:
@@ -184,6 +198,29 @@ class MapPool(nn.Module):
         x = nn.Dense(d, name="out")(x)
         y = nn.Dense(self.mlp_width, name="fc")(layer_norm(self.epsilon, "ln")(x))
         return x + nn.Dense(d, name="proj")(ACTIVATIONS[self.activation](y))
+
+
+class QueryPool(nn.Module):
+    """A learned query attends to all tokens: Yu et al., 2022, section 3.2.
+
+    https://arxiv.org/abs/2205.01917
+    """
+
+    heads: int
+    width: int
+    epsilon: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b t c"]) -> Float[Array, "b d"]:
+        (b, t, _), d = x.shape, self.width
+        query = self.param("query", nn.initializers.normal(1.0), (d,))
+        query = layer_norm(self.epsilon, "ln_q")(query[None, None])
+        q = nn.Dense(d, name="q")(query).reshape(1, 1, self.heads, -1)
+        kv = nn.Dense(2 * d, name="kv")(layer_norm(self.epsilon, "ln_k")(x))
+        kv = kv.reshape(b, t, 2, self.heads, -1)
+        q = jnp.broadcast_to(q, (b, *q.shape[1:])).astype(kv.dtype)
+        x = attend(q, kv[:, :, 0], kv[:, :, 1]).reshape(b, d)
+        return nn.Dense(d, name="out")(x)
 
 
 class PatchEmbedding(nn.Module):

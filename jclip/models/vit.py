@@ -19,6 +19,7 @@ from jclip.arrays import Array, Float
 from jclip.models.layers import (
     MapPool,
     PatchEmbedding,
+    QueryPool,
     blocks,
     drop_patches,
     layer_norm,
@@ -37,7 +38,7 @@ class VisionTransformer:
       epsilon: of every LayerNorm.
       pre_norm: a norm between the embeddings and the blocks.
       pool: "token" for the class token, "mean" for the mean of the patches, "map" for
-        attention (`layers.MapPool`).
+        attention (`layers.MapPool`), "query" for CoCa's (`layers.QueryPool`).
       norm_after_pool: the last norm comes after the pooling, not before.
       layer_scale: a learned factor on each residual branch.
       patch_dropout: share of patches that training drops.
@@ -46,7 +47,8 @@ class VisionTransformer:
         (Darcet et al., 2023); both stand before the patches.
       prefix_positions: class token and registers have positions too.
       pool_prefix: they are among what "map" attends to.
-      pool_heads, pool_mlp_width: of "map".
+      pool_heads, pool_mlp_width: of "map" and "query".
+      pool_width: length of what "query" gives.
       qkv_bias, norm_qk, norm_mixed, norm_mlp, norm_after, gated: see `layers.Block`.
       rotary: rotary positions in every block, besides the learned ones.
     """
@@ -71,6 +73,7 @@ class VisionTransformer:
     pool_prefix: bool = False
     pool_heads: int | None = None
     pool_mlp_width: int | None = None
+    pool_width: int | None = None
     qkv_bias: bool = True
     norm_qk: bool = False
     norm_mixed: bool = False
@@ -88,7 +91,7 @@ class VisionTransformer:
     @property
     def features(self) -> int:
         """Length of the features before the projection."""
-        return self.width
+        return self.pool_width or self.width
 
     @property
     def prefix(self) -> int:
@@ -136,9 +139,14 @@ class VisionTransformerModule(nn.Module):
             norm_mlp=s.norm_mlp,
             norm_after=s.norm_after,
             gated=s.gated,
-        )(x, rotary)
+        )(x, rotary, None)
         # Only what is pooled is normed.
         norm = layer_norm(s.epsilon, "ln_post")
+        if s.pool == "query":
+            if not self.pooled:
+                raise ValueError("no norm stands after the patches of this tower")
+            pool = QueryPool(s.pool_heads, s.pool_width, s.epsilon, name="pool")
+            return norm(pool(x))
         if not self.pooled:
             return norm(x[:, s.prefix :])
         if s.pool == "token":
