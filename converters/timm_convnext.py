@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from timm.layers import (
     ClassifierHead,
@@ -21,7 +20,7 @@ from timm.models import convnext
 from torch import nn
 
 from converters.coverage import is_identity, refuse, uncovered
-from converters.rules import Rule, conv, head_rules, keep, norm_rules
+from converters.rules import Rule, conv_rules, head_rules, keep, matrix, norm_rules
 from jclip.models.convnext import ConvNeXt
 
 ACTIVATIONS = {
@@ -89,14 +88,14 @@ def tower_rules(shape: ConvNeXt, prefix: str = "") -> list[Rule]:
     to = r"params/image/stage\1[\2]"
     rules = [
         *_stem_rules(shape),
-        *_convolution(block + "conv_dw", to + "/mix"),
+        *conv_rules(block + "conv_dw", to + "/mix"),
         *norm_rules(block + "norm", to + "/ln"),
         *_dense(block + r"mlp\.fc1", to + "/fc"),
         *norm_rules(block + r"mlp\.grn", to + "/response"),
         *_dense(block + r"mlp\.fc2", to + "/proj"),
         (block + "gamma", to + "/ls", keep),
         *norm_rules(r"stages\.(\d)\.downsample\.0", image + r"/ln_down\1"),
-        *_convolution(r"stages\.(\d)\.downsample\.1", image + r"/down\1"),
+        *conv_rules(r"stages\.(\d)\.downsample\.1", image + r"/down\1"),
         *norm_rules(r"(?:norm_pre|head\.norm)", image + "/ln_post"),
         *_dense(r"head\.pre_logits\.fc", image + "/fc"),
     ]
@@ -119,7 +118,7 @@ def _stem_rules(shape: ConvNeXt) -> list[Rule]:
     names = [f"stem{i}" for i in range(2)] if shape.stem else ["stem"]
     rules = norm_rules(rf"stem\.{places[-1] + 1}", "params/image/ln_stem")
     for place, name in zip(places, names):
-        rules += _convolution(rf"stem\.{place}", f"params/image/{name}")
+        rules += conv_rules(rf"stem\.{place}", f"params/image/{name}")
     return rules
 
 
@@ -151,20 +150,8 @@ def _expansion(block: nn.Module) -> float:
     return block.mlp.fc1.weight.shape[0] / block.conv_dw.out_channels
 
 
-def _convolution(source: str, target: str) -> list[Rule]:
-    return [
-        (source + r"\.weight", target + "/kernel", conv),
-        (source + r"\.bias", target + "/bias", keep),
-    ]
-
-
 def _dense(source: str, target: str) -> list[Rule]:
     return [
-        (source + r"\.weight", target + "/kernel", _matrix),
+        (source + r"\.weight", target + "/kernel", matrix),
         (source + r"\.bias", target + "/bias", keep),
     ]
-
-
-def _matrix(x: np.ndarray) -> np.ndarray:
-    """(out, in), or OIHW of a 1x1 convolution, to (in, out)."""
-    return x.reshape(x.shape[:2]).T

@@ -1,7 +1,7 @@
 """timm's vision transformers (ViT, DeiT, SigLIP's and CLIP's towers, EVA, PE): shape, rules."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,10 @@ from timm.layers import (
     DropPath,
     GELUTanh,
     GluMlp,
+    HybridEmbed,
     LayerNorm,
+    LayerNorm2d,
+    LayerNormAct2d,
     LayerScale,
     Mlp,
     PatchDropout,
@@ -22,12 +25,23 @@ from timm.layers import (
     RotaryEmbeddingCat,
     SwiGLU,
 )
-from timm.models import eva
+from timm.layers.activations import GELU
+from timm.models import eva, vitamin
 from timm.models import vision_transformer as vit
 from torch import nn
 
 from converters.coverage import is_identity, refuse, uncovered
-from converters.rules import Rule, conv, dense_rules, head_rules, keep, norm_rules
+from converters.rules import (
+    Rule,
+    conv,
+    conv_rules,
+    dense_rules,
+    head_rules,
+    keep,
+    matrix,
+    norm_rules,
+)
+from jclip.models.mobile_stem import MobileStem
 from jclip.models.rotary import RotaryGrid
 from jclip.models.vit import VisionTransformer
 
@@ -36,10 +50,13 @@ ACTIVATIONS = {
     GELUTanh: "gelu_tanh",
     QuickGELU: "quick_gelu",
     nn.SiLU: "silu",
+    GELU: "gelu",
 }
 PLAIN = [
     *(vit.Block, eva.EvaBlock, eva.EvaBlockPostNorm, Mlp, SwiGLU, LayerScale),
     *(LayerNorm, nn.LayerNorm, nn.Linear, nn.Conv2d, nn.Sequential, nn.ModuleList),
+    *(vitamin.MbConvStages, vitamin.Stem, vitamin.StridedConv, vitamin.Downsample2d),
+    *(vitamin.GeGluMlp, LayerNorm2d, LayerNormAct2d, nn.AvgPool2d),
     *(nn.Identity, nn.Dropout, PatchDropout, DropPath, *ACTIVATIONS),
 ]
 COVERED: dict[type, dict[str, Any]] = {
@@ -47,6 +64,8 @@ COVERED: dict[type, dict[str, Any]] = {
     vit.VisionTransformer: {"in_chans": 3},
     eva.Eva: {"in_chans": 3, "rope_mixed": False},
     PatchEmbed: {"dynamic_img_pad": False},
+    HybridEmbed: {"dynamic_img_pad": False},
+    vitamin.MbConvLNBlock: {},
     Attention: {"gate": None},
     AttentionRope: {"gate": None, "num_kv_groups": 1, "rotate_half": False},
     eva.EvaAttention: {"gate": None, "rotate_half": False},
@@ -73,14 +92,17 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> VisionTransform
     """
     refuse([*uncovered(module, COVERED)])
     refuse([*_problems(module)])
-    own = module.patch_embed.img_size[0]
+    embed, positions = module.patch_embed, module.pos_embed is not None
+    own, stem = embed.img_size[0], _stem(embed)
+    if not positions and getattr(module, "rope", None) is None:
+        own = image_size or own  # nothing in it depends on the size
     if image_size not in (None, own):
         raise ValueError(f"image_size is {image_size}, and the tower takes {own}")
     after = is_identity(module.norm)
     pool = module.attn_pool
     return VisionTransformer(
         image_size=own,
-        patch_size=module.patch_embed.patch_size[0],
+        patch_size=embed.img_size[0] // embed.grid_size[0],
         width=module.embed_dim,
         depth=len(module.blocks),
         **_block(module.blocks[0]),
@@ -88,7 +110,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> VisionTransform
         pre_norm=not is_identity(module.norm_pre),
         pool=POOLS[module.global_pool],
         norm_after_pool=after,
-        stem_bias=module.patch_embed.proj.bias is not None,
+        stem_bias=stem is None and embed.proj.bias is not None,
         class_token=module.cls_token is not None,
         registers=0 if module.reg_token is None else module.reg_token.shape[1],
         prefix_positions=not module.no_embed_class,
@@ -96,22 +118,26 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> VisionTransform
         pool_heads=pool and pool.num_heads,
         pool_mlp_width=pool and pool.mlp.fc1.out_features,
         rotary=_rotary(getattr(module, "rope", None)),
+        positions=positions,
+        stem=stem,
     )
 
 
-def tower_rules(_: VisionTransformer, prefix: str = "") -> list[Rule]:
+def tower_rules(shape: VisionTransformer, prefix: str = "") -> list[Rule]:
     """The rules that fill an image tower; `prefix` is a pattern."""
     image, block, to = "params/image", r"blocks\.(\d+)\.", "params/image/blocks[\\1]"
+    mlp_norm = "ln_in" if shape.norm_mlp_input else "ln_mlp"
     rules = [
+        *(_stem_rules() if shape.stem else []),
         *norm_rules(block + "norm(1|2)", to + r"/ln\2"),
         *dense_rules(block + r"attn\.qkv", to + "/attn/qkv"),
         *norm_rules(block + r"attn\.(q|k)_norm", to + r"/attn/ln_\2"),
         *norm_rules(block + r"attn\.norm", to + "/attn/ln"),
         *dense_rules(block + r"attn\.proj", to + "/attn/out"),
-        *dense_rules(block + r"mlp\.(?:fc1|fc1_x)", to + "/fc"),
-        *dense_rules(block + r"mlp\.fc1_g", to + "/gate"),
-        *norm_rules(block + r"mlp\.norm", to + "/ln_mlp"),
-        *dense_rules(block + r"mlp\.fc2", to + "/proj"),
+        *dense_rules(block + r"mlp\.(?:fc1|fc1_x|w1)", to + "/fc"),
+        *dense_rules(block + r"mlp\.(?:fc1_g|w0)", to + "/gate"),
+        *norm_rules(block + r"mlp\.norm", f"{to}/{mlp_norm}"),
+        *dense_rules(block + r"mlp\.(?:fc2|w2)", to + "/proj"),
         (block + r"ls(1|2)\.gamma", to + r"/ls\2", keep),
         (block + r"gamma_(1|2)", to + r"/ls\2", keep),
         (r"patch_embed\.proj\.weight", image + "/stem/kernel", conv),
@@ -129,6 +155,39 @@ def tower_rules(_: VisionTransformer, prefix: str = "") -> list[Rule]:
         *dense_rules(r"attn_pool\.mlp\.fc2", image + "/pool/proj"),
     ]
     return [(prefix + source, *rest) for source, *rest in rules]
+
+
+def _stem_rules() -> list[Rule]:
+    """Those of ViTamin's convolutions."""
+    source, stem = r"patch_embed\.backbone\.", "params/image/stem"
+    block = source + r"stages\.(\d)\.(\d+)\."
+
+    def at(leaf: str) -> Callable[[re.Match], str]:
+        def place(match: re.Match) -> str:
+            stage, index = match[1], int(match[2])
+            inner = "first" if index == 0 else f"rest[{index - 1}]"
+            return f"{stem}/stage{stage}_{inner}/{leaf}"
+
+        return place
+
+    rules = [
+        *conv_rules(source + r"stem\.conv(1|2)", stem + r"/conv\1"),
+        *norm_rules(source + r"stem\.norm1", stem + "/ln1"),
+        *norm_rules(source + r"pool\.norm", stem + "/ln"),
+        *conv_rules(source + r"pool\.proj", stem + "/proj"),
+        (block + r"pre_norm\.weight", at("ln/scale"), keep),
+        (block + r"pre_norm\.bias", at("ln/bias"), keep),
+        (block + r"conv2_kxk\.weight", at("mix/kernel"), conv),
+        (block + r"conv2_kxk\.bias", at("mix/bias"), keep),
+    ]
+    for theirs, ours in (
+        ("conv1_1x1", "expand"),
+        ("conv3_1x1", "project"),
+        (r"shortcut\.expand", "shortcut"),
+    ):
+        rules.append((rf"{block}{theirs}\.weight", at(ours + "/kernel"), matrix))
+        rules.append((rf"{block}{theirs}\.bias", at(ours + "/bias"), keep))
+    return rules
 
 
 def rules_of(shape: VisionTransformer) -> list[Rule]:
@@ -200,9 +259,8 @@ def _problems(module: nn.Module) -> Iterator[str]:
             yield f"patch_embed.{name} is not square"
     if not is_identity(getattr(module.patch_embed, "norm", None)):
         yield "patch_embed has a norm"
-    if module.pos_embed is None:
-        yield "there are no learned positions"
-    epsilons = {part.eps for part in module.modules() if isinstance(part, nn.LayerNorm)}
+    norms = (nn.LayerNorm, LayerNorm2d, LayerNormAct2d)
+    epsilons = {part.eps for part in module.modules() if isinstance(part, norms)}
     if len(epsilons) > 1:
         yield f"norms have several epsilons: {sorted(epsilons)}"
     if len({str(_block(block)) for block in module.blocks}) > 1:
@@ -231,7 +289,10 @@ def _block(block: nn.Module) -> dict[str, Any]:
     attention, mlp = block.attn, block.mlp
     scale = getattr(block, "ls1", None)
     scaled = not is_identity(scale) or getattr(block, "gamma_1", None) is not None
-    hidden = mlp.fc2.in_features
+    if type(mlp) is vitamin.GeGluMlp:
+        hidden, middle = mlp.w2.in_features, None
+    else:
+        hidden, middle = mlp.fc2.in_features, mlp.norm
     return {
         "heads": attention.num_heads,
         "mlp_width": hidden,
@@ -240,10 +301,24 @@ def _block(block: nn.Module) -> dict[str, Any]:
         "qkv_bias": _has_qkv_bias(attention),
         "norm_qk": not is_identity(attention.q_norm),
         "norm_mixed": not is_identity(attention.norm),
-        "norm_mlp": not is_identity(mlp.norm),
+        "norm_mlp": not is_identity(middle),
+        "norm_mlp_input": type(mlp) is vitamin.GeGluMlp,
         "norm_after": type(block) is eva.EvaBlockPostNorm,
-        "gated": type(mlp) in (SwiGLU, GluMlp),
+        "gated": type(mlp) in (SwiGLU, GluMlp, vitamin.GeGluMlp),
     }
+
+
+def _stem(embed: nn.Module) -> MobileStem | None:
+    """ViTamin's stem; None for a plain patch embedding."""
+    if type(embed) is not HybridEmbed:
+        return None
+    stages = embed.backbone.stages
+    return MobileStem(
+        first=embed.backbone.stem.out_chs,
+        widths=tuple(stage[0].out_chs for stage in stages),
+        depths=tuple(map(len, stages)),
+        epsilon=embed.backbone.pool.norm.eps,
+    )
 
 
 def _has_qkv_bias(attention: nn.Module) -> bool:

@@ -18,7 +18,7 @@ FAMILIES = {
     **{"MobileCLIP": "MobileCLIP", "convnext": "ConvNeXt", "RN": "ModifiedResNet"},
 }
 # Configs of these families are not native, or not all.
-FOREIGN = {"Hugging Face text", "ViTamin"}
+FOREIGN = {"Hugging Face text"}
 REFUSED = {
     *("MobileCLIP-B", "MobileCLIP-S1", "MobileCLIP-S2", "MobileCLIP2-B"),
     *("MobileCLIP2-S0", "MobileCLIP2-S2", "MobileCLIP2-S3", "MobileCLIP2-S4"),

@@ -5,9 +5,11 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import HybridEmbed
 from timm.models.convnext import ConvNeXt
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
+from timm.models.vitamin import VitCfg
 
 
 @functools.cache
@@ -36,6 +38,10 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         width, size = 2 * whole.blocks[0].attn.head_dim, 24
         changes = {"embed_dim": width, "depth": 2, "num_heads": 2}
         changes |= {"img_size": size, "patch_size": 8}
+        if isinstance(whole.patch_embed, HybridEmbed):
+            stem = VitCfg((8, 16, width), (2, 3, 1), stem_width=8)
+            changes |= {"embed_cfg": stem, "img_size": 48, "patch_size": 1}
+            size = 48
         return changes, {"image_size": size, "width": width}
     if isinstance(whole, ConvNeXt):
         changes = {"depths": (1, 2, 2, 1), "dims": (8, 16, 24, 32)}

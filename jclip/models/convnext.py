@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
-from jclip.models.convolution import convolve
-from jclip.models.layers import ACTIVATIONS, PatchEmbedding, layer_norm
+from jclip.models.layers import ACTIVATIONS, Depthwise, PatchEmbedding, layer_norm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,20 +120,6 @@ class Block(nn.Module):
             scale = self.param("ls", nn.initializers.constant(1e-6), (width,))
             y = y * scale[None, None, None]
         return x + y, None
-
-
-class Depthwise(nn.Module):
-    """One kernel for each channel, with a bias; the image keeps its size."""
-
-    side: int
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        shape = self.side, self.side, 1, x.shape[-1]
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        pad = self.side // 2
-        return convolve(x, kernel, 1, ((pad, pad),) * 2) + bias[None, None, None]
 
 
 class ResponseNorm(nn.Module):

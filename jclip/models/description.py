@@ -85,6 +85,8 @@ def describe(arch: Arch) -> Description:
         if each and has
     ]
     family, kind = FAMILIES[type(tower)]
+    if isinstance(tower, VisionTransformer) and tower.stem is not None:
+        kind = "hybrid"
     return Description(
         *(family, kind, _size(tower, image)),
         patch=tower.patch_size if isinstance(tower, VisionTransformer) else None,

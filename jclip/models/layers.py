@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Bool, Float
+from jclip.models.convolution import convolve
 from jclip.models.rotary import Rotary, rotate
 
 
@@ -109,7 +110,8 @@ class Block(nn.Module):
 
     Norms come before attention and MLP, or with `norm_after` behind them. A `gated` MLP
     multiplies its hidden values by those of a second layer, which alone is activated
-    (Shazeer, 2020, https://arxiv.org/abs/2002.05202); `norm_mlp` norms them.
+    (Shazeer, 2020, https://arxiv.org/abs/2002.05202); `norm_mlp` norms them, and
+    `norm_mlp_input` what the MLP takes, once more.
     """
 
     heads: int
@@ -124,6 +126,7 @@ class Block(nn.Module):
     norm_mlp: bool = False
     norm_after: bool = False
     gated: bool = False
+    norm_mlp_input: bool = False
 
     @nn.compact
     def __call__(
@@ -150,6 +153,8 @@ class Block(nn.Module):
 
     def _mlp(self, y: Array) -> Array:
         activate, width = ACTIVATIONS[self.activation], y.shape[-1]
+        if self.norm_mlp_input:
+            y = layer_norm(self.epsilon, "ln_in")(y)
         hidden = nn.Dense(self.mlp_width, name="fc")(y)
         if self.gated:
             hidden = activate(nn.Dense(self.mlp_width, name="gate")(y)) * hidden
@@ -173,6 +178,22 @@ def blocks(depth: int, **options) -> nn.Module:
         length=depth,
     )
     return scanned(**options, name="blocks")
+
+
+class Depthwise(nn.Module):
+    """A convolution with one kernel for each channel, and a bias."""
+
+    side: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b y x c"]:
+        shape = self.side, self.side, 1, x.shape[-1]
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        pad = self.side // 2
+        y = convolve(x, kernel, self.stride, ((pad, pad),) * 2)
+        return y + bias[None, None, None]
 
 
 class MapPool(nn.Module):

@@ -24,6 +24,7 @@ from jclip.models.layers import (
     drop_patches,
     layer_norm,
 )
+from jclip.models.mobile_stem import MobileStem, MobileStemModule
 from jclip.models.rotary import RotaryGrid
 
 
@@ -49,8 +50,11 @@ class VisionTransformer:
       pool_prefix: they are among what "map" attends to.
       pool_heads, pool_mlp_width: of "map" and "query".
       pool_width: length of what "query" gives.
-      qkv_bias, norm_qk, norm_mixed, norm_mlp, norm_after, gated: see `layers.Block`.
+      qkv_bias, norm_qk, norm_mixed, norm_mlp, norm_mlp_input, norm_after, gated: see
+        `layers.Block`.
       rotary: rotary positions in every block, besides the learned ones.
+      positions: whether there are learned ones.
+      stem: convolutions in place of the patch embedding (ViTamin).
     """
 
     image_size: int
@@ -80,13 +84,17 @@ class VisionTransformer:
     norm_mlp: bool = False
     norm_after: bool = False
     gated: bool = False
+    norm_mlp_input: bool = False
     rotary: RotaryGrid | None = None
+    positions: bool = True
+    stem: MobileStem | None = None
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "VisionTransformer":
         """The shape whose `dataclasses.asdict` this is."""
         rotary = fields.get("rotary") and RotaryGrid(**fields["rotary"])
-        return cls(**{**fields, "rotary": rotary})
+        stem = fields.get("stem") and MobileStem(**fields["stem"])
+        return cls(**{**fields, "rotary": rotary, "stem": stem})
 
     @property
     def features(self) -> int:
@@ -139,6 +147,7 @@ class VisionTransformerModule(nn.Module):
             norm_mlp=s.norm_mlp,
             norm_after=s.norm_after,
             gated=s.gated,
+            norm_mlp_input=s.norm_mlp_input,
         )(x, rotary, None)
         # Only what is pooled is normed.
         norm = layer_norm(s.epsilon, "ln_post")
@@ -161,7 +170,10 @@ class VisionTransformerModule(nn.Module):
     def _tokens(self, pixels: Array, key: jax.Array | None) -> Array:
         """Prefix and patches with their positions."""
         s = self.shape
-        x = PatchEmbedding(s.patch_size, s.width, s.stem_bias, name="stem")(pixels)
+        if s.stem is not None:
+            x = MobileStemModule(s.stem, s.width, name="stem")(pixels)
+        else:
+            x = PatchEmbedding(s.patch_size, s.width, s.stem_bias, name="stem")(pixels)
         normal = nn.initializers.normal(s.width**-0.5)
         prefix = []
         if s.class_token:
@@ -169,14 +181,16 @@ class VisionTransformerModule(nn.Module):
         if s.registers:
             prefix.append(self.param("registers", normal, (s.registers, s.width)))
         positioned = s.prefix if s.prefix_positions else 0
-        positions = self.param("positions", normal, (positioned + s.side**2, s.width))
-        x = x + positions[None, positioned:]
+        if s.positions:
+            count = positioned + s.side**2
+            positions = self.param("positions", normal, (count, s.width))
+            x = x + positions[None, positioned:]
         if key is not None and s.patch_dropout:
             x = drop_patches(x, s.patch_dropout, key)
         if not prefix:
             return x
         first = jnp.concatenate(prefix)
-        if s.prefix_positions:
+        if s.positions and s.prefix_positions:
             first = first + positions[: s.prefix]
         first = jnp.broadcast_to(first[None], (x.shape[0], *first.shape))
         return jnp.concatenate([first.astype(x.dtype), x], axis=1)
