@@ -69,6 +69,7 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
     else:
         raise ValueError(
             f"{unknown(weights, tags, f'tag of {name}')}; and there is no such file"
+            + _other_models(weights)
         )
     return _source(
         f"{name}.{label}",
@@ -78,6 +79,13 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
         facts,
         {"library": "open_clip", "weights": label},
     )
+
+
+def _other_models(tag: str) -> str:
+    """Whose tag it is, if it is another model's."""
+    names = [name for name, known in open_clip.list_pretrained() if known == tag]
+    near = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f". {tag!r} is a tag of {near}" if names else ""
 
 
 def openai_source(path: str, stated: Stated) -> Source:

@@ -20,6 +20,8 @@ from jclip.models.zoo.training import timm_training
 from jclip.types import Preprocess
 
 FAMILIES = {EfficientNet: efficientnet, **timm_towers.FAMILIES}
+# timm's table of the names that it has renamed has no public reader.
+_CURRENT: Mapping[str, str] = getattr(timm.models._registry, "_deprecated_models", {})
 PREPROCESS = ("mean", "std", "interpolation", "crop_pct", "crop_mode")
 
 
@@ -67,6 +69,9 @@ def timm_source(name: str, weights: str | None, stated: Stated) -> Source:
 
 def _fresh(name: str, weights: str | None, stated: Stated) -> torch.nn.Module:
     plain = name.partition(".")[0]
+    current = _CURRENT.get(plain)
+    if current:
+        raise ValueError(f"{plain!r} is an old name of timm's; use --name={current}")
     if plain not in timm.list_models():
         raise ValueError(unknown(plain, timm.list_models(), "timm model"))
     known = [plain, *timm.list_pretrained(plain + ".*")]

@@ -189,7 +189,12 @@ def test_a_config_beside_the_file_of_another_model_is_an_error(files, tmp_path):
     [
         ("ViT-B-23", "openai", r"did you mean .*'ViT-B-32'"),
         ("ViT-B-32", "laion2b_s34b_b79", r"did you mean 'laion2b_s34b_b79k'"),
-        ("ViT-B-32-quickgelu", "laion2b_s34b_b79k", "unknown tag"),
+        (
+            *("ViT-B-32-quickgelu", "laion2b_s34b_b79k"),
+            "unknown tag.*is a tag of ViT-B-32",
+        ),
+        ("vit-b-32", "openai", "did you mean .*'ViT-B-32'"),
+        ("ViT-B-16", "dfn5b", "'dfn5b' is a tag of ViT-H-14"),
         ("MobileCLIP-S1", "datacompdr", "fastvit_mci1 is a FastVit of timm"),
         ("roberta-ViT-B-32", "laion2b_s12b_b32k", "Hugging Face text tower"),
     ],

@@ -143,6 +143,11 @@ def test_what_is_not_covered_is_named_all_at_once():
         timm_vit.arch_of(network)
 
 
+def test_an_old_name_of_timm_is_answered_with_the_present_one():
+    with pytest.raises(ValueError, match=r"--name=convnext_tiny\.fb_in22k"):
+        timm_source("convnext_tiny_in22k", None, Stated())
+
+
 def test_a_fine_tuned_tower_becomes_a_bundle(tmp_path):
     name = "vit_base_patch32_clip_224.laion2b_ft_in1k"
     kwargs = {"embed_dim": 32, "depth": 1, "num_heads": 2, "img_size": 64}
