@@ -1,4 +1,4 @@
-"""CLIP with a ViT or a ModifiedResNet and CLIP's text tower: architecture and rules.
+"""CLIP with any image tower and CLIP's text tower: architecture and rules.
 
 The names are those of OpenAI's and open_clip's checkpoints, which agree.
 """
@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from converters.rules import Rule, conv, keep, linear, scalar
+import torch
+
+from converters import timm_towers, timm_vit
+from converters.rules import Rule, conv, dense_rules, keep, linear, norm_rules, scalar
 from jclip.lookup import unknown
 from jclip.models.layers import ACTIVATIONS
 from jclip.models.model import Arch
@@ -18,6 +21,8 @@ from jclip.models.vit import VisionTransformer
 # Config keys that `arch_of` reads.
 MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 MODEL_KEYS |= {"init_logit_bias", "init_logit_scale", "nonscalar_logit_scale"}
+MODEL_KEYS |= {"custom_text"}  # says how the checkpoint names its text tower
+MODEL_KEYS |= {"multimodal_cfg"}  # CoCa's decoder, which no image or text feature needs
 SHARED_KEYS = {
     "layers",
     "width",
@@ -27,6 +32,7 @@ SHARED_KEYS = {
     "norm_kwargs",
 }
 IMAGE_KEYS = SHARED_KEYS | {"head_width", "patch_size", "image_size", "patch_dropout"}
+IMAGE_KEYS |= {"attentional_pool", "attn_pooler_heads", "attn_pooler_queries"}
 IMAGE_KEYS |= {"no_ln_pre", "final_ln_after_pool", "pool_type", "pos_embed_type"}
 TEXT_KEYS = SHARED_KEYS | {
     "context_length",
@@ -35,7 +41,7 @@ TEXT_KEYS = SHARED_KEYS | {
     "pool_type",
     "eos_id",
 }
-TEXT_KEYS |= {"no_causal_mask", "proj_bias", "pad_id"}
+TEXT_KEYS |= {"embed_cls", "no_causal_mask", "proj_bias", "proj_type", "pad_id"}
 # Keys that say how texts are cut (the tokenizer's matter) or change no number.
 TEXT_KEYS |= {"hf_tokenizer_name", "tokenizer_kwargs", "output_tokens"}
 IMAGE_KEYS |= {"output_tokens"}
@@ -56,11 +62,12 @@ def arch_of(
       ValueError: a setting that jclip does not know or cannot build.
     """
     image, text = config["vision_cfg"], config["text_cfg"]
+    by_timm = "timm_model_name" in image
     problems = [
         f"{place}{key} = {value!r}"
         for place, part, known in [
             ("", config, MODEL_KEYS),
-            ("vision_cfg.", image, IMAGE_KEYS),
+            ("vision_cfg.", image, timm_towers.KEYS if by_timm else IMAGE_KEYS),
             ("text_cfg.", text, TEXT_KEYS),
         ]
         for key, value in part.items()
@@ -71,26 +78,65 @@ def arch_of(
             "this config has settings that CLIP's ViT, ModifiedResNet and text tower do "
             f"not cover: {', '.join(problems)}"
         )
-    convolutional = not isinstance(image["layers"], int)
+    tower = _tower(config, activation)
     return Arch(
-        image=_resnet(image) if convolutional else _vit(image, activation),
+        image=tower.shape,
         text=_text(text, activation),
         embed_dim=config["embed_dim"],
         mean=tuple(mean),
         std=tuple(std),
-        projection_bias=convolutional,
+        projection_bias=tower.bias,
         logit_bias=config.get("init_logit_bias") is not None,
+        image_projected=tower.projected,
+        text_projected=text.get("proj_type", "linear") != "none",
+        text_projection_bias=text.get("proj_bias", False),
     )
 
 
 def rules_of(arch: Arch) -> list[Rule]:
     """The rules for a checkpoint of this architecture."""
-    image = RESNET_RULES if isinstance(arch.image, ModifiedResNet) else VIT_RULES
-    return [*image, *TEXT_RULES]
+    own = {ModifiedResNet: RESNET_RULES, VisionTransformer: VIT_RULES}
+    return [
+        *own.get(type(arch.image), []),
+        *timm_towers.rules_of(arch.image),
+        *TEXT_RULES,
+    ]
 
 
-def _vit(config: Mapping[str, Any], activation: str) -> VisionTransformer:
+def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors in the layout that the rules read."""
+    found = timm_vit.plain(tensors)
+    pool = "visual.attn_pool."
+    if pool + "attn.in_proj_bias" not in found:
+        return found
+    # PyTorch keeps the three weights apart where keys have a width of their own.
+    weights = [found.pop(f"{pool}attn.{part}_proj_weight") for part in "qkv"]
+    biases = found.pop(pool + "attn.in_proj_bias").chunk(3)
+    for name, (q, k, v) in (("weight", weights), ("bias", biases)):
+        found |= {f"{pool}q.{name}": q, f"{pool}kv.{name}": torch.cat([k, v])}
+    return found
+
+
+def _tower(config: Mapping[str, Any], activation: str) -> timm_towers.Tower:
+    image = config["vision_cfg"]
+    if "timm_model_name" in image:
+        return timm_towers.tower_of(image, config["embed_dim"])
+    if isinstance(image["layers"], int):
+        tower = _vit(image, activation, config["embed_dim"])
+        return timm_towers.Tower(tower, True, False)
+    return timm_towers.Tower(_resnet(image), True, True)
+
+
+def _vit(
+    config: Mapping[str, Any], activation: str, embed_dim: int
+) -> VisionTransformer:
     width = config["width"]
+    by_query = config.get("attentional_pool", False)
+    if by_query not in (True, False) or (by_query and "pool_type" in config):
+        raise ValueError(
+            f"vision_cfg.attentional_pool {by_query!r} with pool_type "
+            f"{config.get('pool_type')!r} is not known"
+        )
     pools = {"tok": "token", "avg": "mean"}
     if config.get("pool_type", "tok") not in pools:
         raise ValueError(
@@ -106,10 +152,12 @@ def _vit(config: Mapping[str, Any], activation: str) -> VisionTransformer:
         activation=_activation(config, activation),
         epsilon=_epsilon(config),
         pre_norm=not config.get("no_ln_pre", False),
-        pool=pools[config.get("pool_type", "tok")],
+        pool="query" if by_query else pools[config.get("pool_type", "tok")],
         norm_after_pool=config.get("final_ln_after_pool", False),
         layer_scale=config.get("ls_init_value") is not None,
         patch_dropout=config.get("patch_dropout", 0.0),
+        pool_heads=config.get("attn_pooler_heads", 8) if by_query else None,
+        pool_width=embed_dim if by_query else None,
     )
 
 
@@ -125,10 +173,11 @@ def _resnet(config: Mapping[str, Any]) -> ModifiedResNet:
 def _text(config: Mapping[str, Any], activation: str) -> TextTransformer:
     pools = {"argmax": "argmax", "eos": "end", "first": "first", "last": "last"}
     pool = config.get("pool_type", "argmax")
-    if pool not in pools or config.get("proj_bias"):
+    projection = config.get("proj_type", "linear")
+    if pool not in pools or projection not in ("linear", "none"):
         raise ValueError(
-            f"text_cfg: pool_type {pool!r} and proj_bias {config.get('proj_bias', False)}; "
-            f"expected one of {', '.join(pools)} and no bias"
+            f"text_cfg: pool_type {pool!r} and proj_type {projection!r}; expected one of "
+            f"{', '.join(pools)} and linear or none"
         )
     width = config["width"]
     return TextTransformer(
@@ -141,7 +190,9 @@ def _text(config: Mapping[str, Any], activation: str) -> TextTransformer:
         activation=_activation(config, activation),
         epsilon=_epsilon(config),
         causal=not config.get("no_causal_mask", False),
-        pool=pools[pool],
+        # A class token overrides the pooling.
+        pool="class" if config.get("embed_cls") else pools[pool],
+        pad_id=config.get("pad_id", 0),
         end_id=config.get("eos_id", 2),
         layer_scale=config.get("ls_init_value") is not None,
     )
@@ -173,29 +224,15 @@ def _square(size: Any) -> int:
     return sides.pop()
 
 
-def _norm(source: str, target: str) -> list[Rule]:
-    return [
-        (source + r"\.weight", target + "/scale", keep),
-        (source + r"\.bias", target + "/bias", keep),
-    ]
-
-
-def _dense(source: str, target: str) -> list[Rule]:
-    return [
-        (source + r"\.weight", target + "/kernel", linear),
-        (source + r"\.bias", target + "/bias", keep),
-    ]
-
-
 def _blocks(source: str, target: str) -> list[Rule]:
     block, to = source + r"transformer\.resblocks\.(\d+)\.", target + r"/blocks[\1]/"
     return [
-        *_norm(block + r"ln_(1|2)", to + r"ln\2"),
+        *norm_rules(block + r"ln_(1|2)", to + r"ln\2"),
         (block + r"attn\.in_proj_weight", to + "attn/qkv/kernel", linear),
         (block + r"attn\.in_proj_bias", to + "attn/qkv/bias", keep),
-        *_dense(block + r"attn\.out_proj", to + "attn/out"),
-        *_dense(block + r"mlp\.c_fc", to + "fc"),
-        *_dense(block + r"mlp\.c_proj", to + "proj"),
+        *dense_rules(block + r"attn\.out_proj", to + "attn/out"),
+        *dense_rules(block + r"mlp\.c_fc", to + "fc"),
+        *dense_rules(block + r"mlp\.c_proj", to + "proj"),
         (block + r"ls_(1|2)\.gamma", to + r"ls\2", keep),
     ]
 
@@ -206,8 +243,10 @@ TEXT_RULES = [
     *_blocks(TEXT, "params/text"),
     (TEXT + r"token_embedding\.weight", "params/text/tokens", keep),
     (TEXT + "positional_embedding", "params/text/positions", keep),
-    *_norm(TEXT + "ln_final", "params/text/ln_final"),
+    (TEXT + "cls_emb", "params/text/class_token", keep),
+    *norm_rules(TEXT + "ln_final", "params/text/ln_final"),
     (TEXT + "text_projection", "params/text_projection/kernel", keep),
+    *dense_rules(TEXT + "text_projection", "params/text_projection"),
     ("logit_scale", "params/logit_scale", scalar),
     ("logit_bias", "params/logit_bias", scalar),
 ]
@@ -217,9 +256,14 @@ VIT_RULES = [
     (r"visual\.conv1\.weight", "params/image/stem/kernel", conv),
     (r"visual\.class_embedding", "params/image/class_token", keep),
     (r"visual\.positional_embedding", "params/image/positions", keep),
-    *_norm(r"visual\.ln_pre", "params/image/ln_pre"),
-    *_norm(r"visual\.ln_post", "params/image/ln_post"),
+    *norm_rules(r"visual\.ln_pre", "params/image/ln_pre"),
+    *norm_rules(r"visual\.ln_post", "params/image/ln_post"),
     (r"visual\.proj", "params/image_projection/kernel", keep),
+    # The decoder reads the other queries.
+    (r"visual\.attn_pool\.query", "params/image/pool/query", lambda x: x[0]),
+    *norm_rules(r"visual\.attn_pool\.ln_(q|k)", r"params/image/pool/ln_\1"),
+    *dense_rules(r"visual\.attn_pool\.(q|kv)", r"params/image/pool/\1"),
+    *dense_rules(r"visual\.attn_pool\.attn\.out_proj", "params/image/pool/out"),
 ]
 
 
@@ -266,15 +310,16 @@ RESNET_RULES = [
         keep,
     ),
     (r"visual\.attnpool\.positional_embedding", "params/image/pool/positions", keep),
-    *_dense(r"visual\.attnpool\.q_proj", "params/image/pool/query"),
-    *_dense(r"visual\.attnpool\.k_proj", "params/image/pool/key"),
-    *_dense(r"visual\.attnpool\.v_proj", "params/image/pool/value"),
-    *_dense(r"visual\.attnpool\.c_proj", "params/image_projection"),
+    *dense_rules(r"visual\.attnpool\.q_proj", "params/image/pool/query"),
+    *dense_rules(r"visual\.attnpool\.k_proj", "params/image/pool/key"),
+    *dense_rules(r"visual\.attnpool\.v_proj", "params/image/pool/value"),
+    *dense_rules(r"visual\.attnpool\.c_proj", "params/image_projection"),
 ]
 
 # Counters and constants; OpenAI's archives also hold three numbers of the config.
 UNUSED = [
     r".*num_batches_tracked",
+    r"text_decoder\..*",
     TEXT + "attn_mask",
     "input_resolution",
     "context_length",

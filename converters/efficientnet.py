@@ -34,6 +34,11 @@ def rules_of(arch: EfficientNet) -> list[Rule]:
     return rules
 
 
+def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors in the layout that the rules read, which is timm's own."""
+    return dict(tensors)
+
+
 def timm_names(
     state: Mapping[str, torch.Tensor], arch: EfficientNet
 ) -> dict[str, torch.Tensor]:

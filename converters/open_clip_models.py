@@ -48,7 +48,7 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
         "crop_pct", "model_kwargs", why="open_clip's models have no such setting"
     )
     config = open_clip.get_model_config(name)
-    _refuse_other_families(name, config)
+    _refuse_what_is_not_covered(name, config)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if weights in tags:
         stated.refuse(
@@ -69,6 +69,7 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
     else:
         raise ValueError(
             f"{unknown(weights, tags, f'tag of {name}')}; and there is no such file"
+            + _other_models(weights)
         )
     return _source(
         f"{name}.{label}",
@@ -78,6 +79,13 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
         facts,
         {"library": "open_clip", "weights": label},
     )
+
+
+def _other_models(tag: str) -> str:
+    """Whose tag it is, if it is another model's."""
+    names = [name for name, known in open_clip.list_pretrained() if known == tag]
+    near = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f". {tag!r} is a tag of {near}" if names else ""
 
 
 def openai_source(path: str, stated: Stated) -> Source:
@@ -168,18 +176,18 @@ def _count(shape: dict[str, Any], prefix: str) -> int:
     return len({rest.split(".")[0] for rest in rests})
 
 
-def _refuse_other_families(name: str, config: Mapping[str, Any]) -> None:
-    parts = {
-        "a timm image tower": "timm_model_name" in config["vision_cfg"],
-        "a Hugging Face text tower": "hf_model_name" in config["text_cfg"],
-        "a text decoder": "multimodal_cfg" in config,
-    }
-    present = [part for part, has in parts.items() if has]
-    if present:
+def _refuse_what_is_not_covered(name: str, config: Mapping[str, Any]) -> None:
+    text = config["text_cfg"].get("hf_model_name")
+    if text is not None:
         raise ValueError(
-            f"{name} has {' and '.join(present)}; jclip converts open_clip's own ViT and "
-            "ModifiedResNet with CLIP's text tower"
+            f"{name} has the Hugging Face text tower {text}, of which jclip has no "
+            "counterpart"
         )
+    half = (0.5, 0.5, 0.5)
+    try:
+        clip.arch_of(config, "gelu", half, half)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be converted: {error}") from error
 
 
 def _tag(name: str, tag: str) -> Facts:
@@ -283,7 +291,7 @@ def _source(
     return Source(
         name=bundle,
         arch=arch,
-        tensors=tensors,
+        tensors=clip.plain(tensors),
         rules=clip.rules_of(arch),
         unused=clip.UNUSED,
         network=functools.partial(_network, config, facts.activation, tensors),
@@ -324,24 +332,46 @@ def _network(
     config: Mapping[str, Any], activation: str, tensors: Mapping[str, torch.Tensor]
 ) -> torch.nn.Module:
     """open_clip's own network with these weights, in float32."""
-    quick = activation == "quick_gelu"
+    options = {**config, "quick_gelu": activation == "quick_gelu"}
     with torch.device("meta"):
-        network = open_clip.model.CLIP(**{**config, "quick_gelu": quick})
-    if network.attn_mask is not None:
-        # It is built and not stored, so it would stay without values on "meta".
-        network.attn_mask = _causal_mask(len(network.positional_embedding))
+        network = network_class(options)(**options)
+    _fill_buffers(network)
     named = {name.removeprefix("text."): tensor for name, tensor in tensors.items()}
-    wanted = {name: named[name].float() for name in network.state_dict()}
+    wanted = {
+        name: named[name.removeprefix("text.")].float() for name in network.state_dict()
+    }
     network.load_state_dict(wanted, strict=True, assign=True)
     return network.eval()
+
+
+def network_class(config: dict[str, Any]) -> type[torch.nn.Module]:
+    """open_clip's class for this config, from which the key that says so is taken."""
+    custom = config.pop("custom_text", False)
+    if "multimodal_cfg" in config:
+        return open_clip.coca_model.CoCa
+    return open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
+
+
+def _fill_buffers(network: torch.nn.Module) -> None:
+    """Gives values to what is computed and not stored, which has none on "meta"."""
+    for module in network.modules():
+        absent = {n: b for n, b in module.named_buffers(recurse=False) if b.is_meta}
+        for name, buffer in absent.items():
+            setattr(module, name, torch.empty_like(buffer, device="cpu"))
+        if "attn_mask" in absent:
+            module.attn_mask = _causal_mask(len(absent["attn_mask"]))
+        elif absent and hasattr(module, "init_non_persistent_buffers"):
+            module.init_non_persistent_buffers()
 
 
 @torch.inference_mode()
 def _outputs(
     network: torch.nn.Module, pixels: torch.Tensor, tokens: torch.Tensor | None
 ) -> dict[str, torch.Tensor]:
-    found = {"images": network.encode_image(pixels)}
-    return found if tokens is None else {**found, "texts": network.encode_text(tokens)}
+    found = {"images": network.encode_image(pixels, normalize=False)}
+    if tokens is not None:
+        found["texts"] = network.encode_text(tokens, normalize=False)
+    return found
 
 
 def _causal_mask(length: int) -> torch.Tensor:

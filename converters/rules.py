@@ -31,9 +31,46 @@ def conv(x: np.ndarray) -> np.ndarray:
     return x.transpose(2, 3, 1, 0)
 
 
+def matrix(x: np.ndarray) -> np.ndarray:
+    """(out, in), or OIHW of a 1x1 convolution, to (in, out)."""
+    return x.reshape(x.shape[:2]).T
+
+
 def scalar(x: np.ndarray) -> np.ndarray:
     """A number that may be stored with shape [1]."""
     return x.reshape(())
+
+
+def norm_rules(source: str, target: str) -> list[Rule]:
+    """The rules of a norm with scale and bias."""
+    return [
+        (source + r"\.weight", target + "/scale", keep),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
+def head_rules(source: str) -> list[Rule]:
+    """The rules of a classifier's last layer."""
+    return [
+        (source + r"\.weight", "head/weight", linear),
+        (source + r"\.bias", "head/bias", keep),
+    ]
+
+
+def conv_rules(source: str, target: str) -> list[Rule]:
+    """The rules of a convolution, whose bias may be absent."""
+    return [
+        (source + r"\.weight", target + "/kernel", conv),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
+
+
+def dense_rules(source: str, target: str) -> list[Rule]:
+    """The rules of a linear layer, whose bias may be absent."""
+    return [
+        (source + r"\.weight", target + "/kernel", linear),
+        (source + r"\.bias", target + "/bias", keep),
+    ]
 
 
 def convert(

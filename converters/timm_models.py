@@ -12,7 +12,7 @@ import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from timm.models.efficientnet import EfficientNet
 
-from converters import efficientnet, torch_io
+from converters import efficientnet, timm_towers, torch_io
 from converters.exported_source import exported_source, load
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
@@ -20,7 +20,9 @@ from jclip.models.model import Arch
 from jclip.models.zoo.training import timm_training
 from jclip.types import Preprocess
 
-FAMILIES = {EfficientNet: efficientnet}
+FAMILIES = {EfficientNet: efficientnet, **timm_towers.FAMILIES}
+# timm's table of the names that it has renamed has no public reader.
+_CURRENT: Mapping[str, str] = getattr(timm.models._registry, "_deprecated_models", {})
 PREPROCESS = ("mean", "std", "interpolation", "crop_pct", "crop_mode")
 
 
@@ -83,28 +85,33 @@ def _native(
             f"{name} is a {type(network).__name__} of timm, which jclip has no code of its "
             f"own for ({known}); --via=export converts it"
         )
+    facts = _facts(name, network, weights, stated)
     config = _preprocess_config(name, network, weights, stated)
     shape = family.arch_of(network)
     arch = Arch(shape, None, None, tuple(config["mean"]), tuple(config["std"]))
     tensors = (
         network.state_dict() if weights is None else torch_io.read_state_dict(weights)
     )
-    tensors = family.timm_names(tensors, shape)
+    if family is efficientnet:
+        tensors = efficientnet.timm_names(tensors, shape)
     return Source(
         arch=arch,
-        tensors=tensors,
+        tensors=family.plain(tensors),
         rules=family.rules_of(shape),
         unused=family.UNUSED,
         network=functools.partial(_with_weights, network, tensors),
         outputs=_outputs,
         preprocess=_preprocess(shape.image_size, config),
         features="penultimate",
-        **_facts(name, network, weights, stated),
+        **facts,
     )
 
 
 def _fresh(name: str, weights: str | None, stated: Stated) -> torch.nn.Module:
     plain = name.partition(".")[0]
+    current = _CURRENT.get(plain)
+    if current:
+        raise ValueError(f"{plain!r} is an old name of timm's; use --name={current}")
     if plain not in timm.list_models():
         raise ValueError(unknown(plain, timm.list_models(), "timm model"))
     known = [plain, *timm.list_pretrained(plain + ".*")]

@@ -17,7 +17,9 @@ from converters.open_clip_models import config_of, open_clip_source, openai_sour
 from converters.source import Stated
 from jclip.models.bundle import load_bundle
 from jclip.models.spec import read_spec
+from jclip.zeroshot import zero_shot_head
 from tests import tiny_clip
+from tests.test_tokenizer import T5, hugging_face, unigrams
 
 GELU = Stated(activation="gelu")
 
@@ -82,6 +84,27 @@ def test_text_names_of_a_custom_text_model_are_understood(files, tmp_path):
     save_file(moved, tmp_path / "custom.safetensors")
     source = open_clip_source("Tiny-ViT", str(tmp_path / "custom.safetensors"), GELU)
     assert max(launch.differences(source, launch.converted(source)).values()) < 1e-5
+
+
+def test_a_siglip_with_its_own_vocabulary_becomes_a_bundle(tmp_path, monkeypatch):
+    config = tiny_clip.reduced(tiny_clip.configs()["ViT-B-16-SigLIP"])
+    words = hugging_face(tmp_path / "words", unigrams(), T5).tokenizer
+    config["text_cfg"] |= {
+        "hf_tokenizer_name": str(tmp_path / "words"),
+        "vocab_size": len(words),
+    }
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "Tiny-SigLIP", config)
+    save_file(tiny_clip.network(config).state_dict(), tmp_path / "weights.safetensors")
+    weights = str(tmp_path / "weights.safetensors")
+    spec = launch.convert(open_clip_source("Tiny-SigLIP", weights, GELU), tmp_path)
+    assert max(spec.parity.values()) < 1e-5
+    bundle = load_bundle(tmp_path / spec.name)
+    assert spec.text.clean == "canonical" and not spec.arch.image_projected
+    assert bundle.tokenizer(["A dog."]).tolist() == bundle.tokenizer(["a dog"]).tolist()
+    head = zero_shot_head(bundle, ["dog", "cat"], ["a {}"])
+    params = bundle.model.params
+    bias = params["logit_bias"] / np.exp(params["logit_scale"])
+    np.testing.assert_allclose(head.bias, [bias, bias], rtol=1e-5)
 
 
 def openai_archive(path, config):
@@ -166,8 +189,13 @@ def test_a_config_beside_the_file_of_another_model_is_an_error(files, tmp_path):
     [
         ("ViT-B-23", "openai", r"did you mean .*'ViT-B-32'"),
         ("ViT-B-32", "laion2b_s34b_b79", r"did you mean 'laion2b_s34b_b79k'"),
-        ("ViT-B-32-quickgelu", "laion2b_s34b_b79k", "unknown tag"),
-        ("ViT-SO400M-14-SigLIP", "webli", "timm image tower"),
+        (
+            *("ViT-B-32-quickgelu", "laion2b_s34b_b79k"),
+            "unknown tag.*is a tag of ViT-B-32",
+        ),
+        ("vit-b-32", "openai", "did you mean .*'ViT-B-32'"),
+        ("ViT-B-16", "dfn5b", "'dfn5b' is a tag of ViT-H-14"),
+        ("MobileCLIP-S1", "datacompdr", "fastvit_mci1 is a FastVit of timm"),
         ("roberta-ViT-B-32", "laion2b_s12b_b32k", "Hugging Face text tower"),
     ],
 )

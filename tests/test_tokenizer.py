@@ -256,6 +256,21 @@ def unigrams():
     return backend
 
 
+def byte_pairs():
+    """A Gemma-like backend: the text and <eos>, with bytes for unknown characters."""
+    backend = Backend(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    backend.normalizer = normalizers.Replace(" ", "\u2581")
+    special = ["<pad>", "<eos>", "<unk>", *(f"<0x{i:02X}>" for i in range(256))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=special, show_progress=False
+    )
+    backend.train_from_iterator(map(CLEANERS["canonical"], AWKWARD), trainer)
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", 1)]
+    )
+    return backend
+
+
 def hugging_face(folder, backend, special: dict, **options) -> HFTokenizer:
     """open_clip's wrapper around this backend, by way of a folder instead of a hub."""
     transformers = pytest.importorskip("transformers")
@@ -266,6 +281,7 @@ def hugging_face(folder, backend, special: dict, **options) -> HFTokenizer:
 
 
 BERT = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+GEMMA = {"pad_token": "<pad>", "eos_token": "<eos>", "unk_token": "<unk>"}
 T5 = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
 
 
@@ -275,9 +291,10 @@ T5 = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
         (word_pieces, BERT, {}, (2, 3)),
         (word_pieces, BERT, {"strip_sep_token": True}, (2, None)),
         (unigrams, T5, {"clean": "canonicalize"}, (None, 1)),
+        (byte_pairs, GEMMA, {"clean": "canonicalize"}, (None, 1)),
         (unigrams, T5, {"clean": "lower"}, (None, 1)),
     ],
-    ids=["bert", "clipa", "siglip", "lower"],
+    ids=["bert", "clipa", "siglip", "siglip2", "lower"],
 )
 @pytest.mark.parametrize("context", [64, 8])
 def test_hugging_face_tokens_are_the_source_tokens(

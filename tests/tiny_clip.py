@@ -1,24 +1,52 @@
 """open_clip's networks at reduced size, with weights refilled with noise."""
 
 import copy
+import functools
 from typing import Any
 
 import open_clip
 import torch
 
+from converters.open_clip_models import network_class
 from tests.shaken import shake
+from tests.tiny_timm import tiny
+
+# By a word of a config's name; the first that fits counts.
+FAMILIES = {
+    **{"SigLIP": "SigLIP", "CLIPA": "CLIPA", "worldwide": "MetaCLIP 2"},
+    **{"EVA": "EVA", "PE-Core": "PE-Core", "ViTamin": "ViTamin"},
+    **{"MobileCLIP": "MobileCLIP", "convnext": "ConvNeXt", "RN": "ModifiedResNet"},
+}
+# Configs of these families are not native, or not all.
+FOREIGN = {"Hugging Face text"}
+REFUSED = {
+    *("MobileCLIP-B", "MobileCLIP-S1", "MobileCLIP-S2", "MobileCLIP2-B"),
+    *("MobileCLIP2-S0", "MobileCLIP2-S2", "MobileCLIP2-S3", "MobileCLIP2-S4"),
+    *("swin_base_patch4_window7_224", "vit_relpos_medium_patch16_cls_224"),
+}
 
 
+def family_of(name: str, config: dict[str, Any]) -> str:
+    """The family of an open_clip config."""
+    if "hf_model_name" in config["text_cfg"]:
+        return "Hugging Face text"
+    if "multimodal_cfg" in config:
+        return "CoCa"
+    named = (family for word, family in FAMILIES.items() if word in name)
+    return next(
+        named, "other timm" if "timm_model_name" in config["vision_cfg"] else "ViT"
+    )
+
+
+@functools.cache
 def configs() -> dict[str, dict[str, Any]]:
-    """Every open_clip config of a ViT or ModifiedResNet with CLIP's text tower."""
-    found = {}
-    for name in open_clip.list_models():
-        config = open_clip.get_model_config(name)
-        own = "timm_model_name" not in config["vision_cfg"]
-        text = "hf_model_name" not in config["text_cfg"]
-        if own and text and "multimodal_cfg" not in config:
-            found[name] = config
-    return found
+    """Every open_clip config that jclip converts."""
+    found = {name: open_clip.get_model_config(name) for name in open_clip.list_models()}
+    return {
+        name: config
+        for name, config in found.items()
+        if family_of(name, config) not in FOREIGN and name not in REFUSED
+    }
 
 
 def reduced(config: dict[str, Any]) -> dict[str, Any]:
@@ -30,17 +58,31 @@ def reduced(config: dict[str, Any]) -> dict[str, Any]:
     config = copy.deepcopy(config)
     image, text = config["vision_cfg"], config["text_cfg"]
     config["embed_dim"] = 24
-    if isinstance(image["layers"], int):
+    if "timm_model_name" in image:
+        image["timm_model_name"], sizes = tiny(image["timm_model_name"])
+        image["image_size"] = sizes["image_size"]
+        if image["timm_proj"] == "none":
+            config["embed_dim"] = sizes["width"]
+    elif isinstance(image["layers"], int):
         image |= {"layers": 2, "width": 2 * image.get("head_width", 64)}
         image["image_size"] = 3 * image["patch_size"]
     else:
         image |= {"layers": [2, 1, 3, 1], "width": 8, "image_size": 64}
         image["head_width"] = 16
     text |= {"layers": 2, "width": 32, "heads": 2, "vocab_size": 96}
+    if "multimodal_cfg" in config:
+        config["multimodal_cfg"] |= {"layers": 1, "width": 32, "heads": 2}
+    if text.get("proj_type") == "none":
+        text["width"] = config["embed_dim"]
     return config
 
 
+def build(config: dict[str, Any]) -> torch.nn.Module:
+    """open_clip's own network of this config, with fresh weights."""
+    config = dict(config)
+    return network_class(config)(**config)
+
+
 def network(config: dict[str, Any], **overrides) -> torch.nn.Module:
-    """open_clip's own network of this config, shaken."""
-    config = {**config, **overrides}
-    return shake(open_clip.model.CLIP(**config)).eval()
+    """The same, shaken."""
+    return shake(build({**config, **overrides})).eval()

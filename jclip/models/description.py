@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from jclip.models.convnext import ConvNeXt
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.model import Arch, init
@@ -21,6 +22,7 @@ FAMILIES = {
     # Its attention pools what convolutions have made.
     ModifiedResNet: ("resnet", "cnn"),
     EfficientNet: ("efficientnet", "cnn"),
+    ConvNeXt: ("convnext", "cnn"),
     # It says so itself.
     ExportedNetwork: operator.attrgetter("family", "sort"),
 }
@@ -28,13 +30,18 @@ FAMILIES = {
 VITS = {
     **{(192, 12): "Ti", (384, 12): "S", (512, 12): "M", (768, 12): "B"},
     **{(1024, 24): "L", (1280, 32): "H", (1408, 40): "g", (1664, 48): "bigG"},
-    **{(1152, 27): "So400m", (1792, 56): "e"},
+    **{(1152, 27): "So400m", (1536, 40): "gopt", (1792, 56): "e"},
 }
 # By width and blocks of each stage.
 RESNETS = {
     **{(64, (3, 4, 6, 3)): "50", (64, (3, 4, 23, 3)): "101"},
     **{(80, (4, 6, 10, 6)): "50x4", (96, (6, 8, 18, 8)): "50x16"},
     (128, (3, 15, 36, 10)): "50x64",
+}
+CONVNEXTS = {
+    **{((3, 3, 9, 3), 96): "T", ((3, 3, 27, 3), 96): "S", ((3, 3, 27, 3), 128): "B"},
+    **{((3, 3, 27, 3), 192): "L", ((3, 3, 27, 3), 256): "XL"},
+    ((3, 4, 30, 3), 384): "XXL",
 }
 
 
@@ -75,11 +82,16 @@ def describe(arch: Arch) -> Description:
         for each in ("image", "text")
     )
     # Fresh parameters are made in a first call, which does not project.
+    projected = [(tower, arch.image_projected), (arch.text, arch.text_projected)]
     projections = [
-        2 * each.features * (arch.embed_dim or 0) for each in (tower, arch.text) if each
+        2 * each.features * (arch.embed_dim or 0)
+        for each, has in projected
+        if each and has
     ]
     said = FAMILIES[type(tower)]
     family, kind = said(tower) if callable(said) else said
+    if isinstance(tower, VisionTransformer) and tower.stem is not None:
+        kind = "hybrid"
     return Description(
         *(family, kind, _size(tower, image)),
         patch=tower.patch_size if isinstance(tower, VisionTransformer) else None,
@@ -102,6 +114,8 @@ def _size(tower: Any, parameters: int) -> str:
         # Three convolutions a block, the stem and the pooling, as in "ResNet-50".
         plain = f"{3 * sum(tower.depths) + 2}, width {tower.width}"
         return RESNETS.get((tower.width, tower.depths), plain)
+    if isinstance(tower, ConvNeXt) and (tower.depths, tower.widths[0]) in CONVNEXTS:
+        return CONVNEXTS[tower.depths, tower.widths[0]]
     return f"{parameters / 1e6:.1f}M"
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jclip.arrays import Array, Float, Int, Leaf, UInt8
+from jclip.models.convnext import ConvNeXt
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.head import Head
@@ -19,6 +20,7 @@ TOWERS = {
     "vit": VisionTransformer,
     "modified_resnet": ModifiedResNet,
     "efficientnet": EfficientNet,
+    "convnext": ConvNeXt,
     "exported": ExportedNetwork,
     "text": TextTransformer,
 }
@@ -34,6 +36,9 @@ class Arch:
       embed_dim: length of the projected features; None where nothing is projected.
       projection_bias: whether the image projection has a bias (ModifiedResNet).
       logit_bias: whether the model learned a bias on its logits (sigmoid losses).
+      image_projected, text_projected: whether a tower's features are projected; those
+        of SigLIP's image tower have `embed_dim` as they are.
+      text_projection_bias: whether the text projection has a bias (SigLIP).
       mean, std: of the input channels, for pixels in [0, 1].
     """
 
@@ -44,6 +49,9 @@ class Arch:
     std: tuple[float, float, float]
     projection_bias: bool = False
     logit_bias: bool = False
+    image_projected: bool = True
+    text_projected: bool = True
+    text_projection_bias: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data from which `from_dict` makes the same architecture again."""
@@ -136,7 +144,7 @@ class Model:
             raise ValueError(
                 f"{type(tower).__name__} has no patches; expected a VisionTransformer"
             )
-        side = tower.image_size // tower.patch_size
+        side = tower.side
         module, variables = tower.module(pooled=False), self._image_variables()
         with _precision(self.dtype):
             patches = module.apply(variables, self._normalised(pixels))
@@ -150,12 +158,14 @@ class Model:
         params = self._params("text")
         with _precision(self.dtype):
             features = self.arch.text.module().apply({"params": params}, tokens)
+            if not self.arch.text_projected:
+                return features.astype(jnp.float32)
             return affine(features, self.params["text_projection"])
 
     def project(self, features: Float[Array, "b d"]) -> Float[Array, "b e"]:
-        """CLIP's image projection in float32; a classifier's features as they are."""
+        """CLIP's image projection in float32; where there is none, features as they are."""
         features = features.astype(jnp.float32)
-        if self.arch.embed_dim is None:
+        if self.arch.embed_dim is None or not self.arch.image_projected:
             return features
         with jax.default_matmul_precision("highest"):
             return affine(features, self.params["image_projection"])
@@ -210,16 +220,18 @@ def init(arch: Arch, key: jax.Array, classes: tuple[str, ...] = ()) -> Model:
     pixels = jnp.zeros((1, size, size, 3))
     variables = arch.image.module().init(keys[0], pixels)
     params = {"image": variables["params"]}
-    if arch.embed_dim is not None:
+    if arch.embed_dim is not None and arch.image_projected:
         params["image_projection"] = _fresh_projection(
             keys[1], arch.image.features, arch.embed_dim, arch.projection_bias
         )
     if arch.text is not None:
         tokens = jnp.zeros((1, arch.text.context), jnp.int32)
         params["text"] = arch.text.module().init(keys[2], tokens)["params"]
-        params["text_projection"] = _fresh_projection(
-            keys[3], arch.text.features, arch.embed_dim, False
-        )
+        if arch.text_projected:
+            params["text_projection"] = _fresh_projection(
+                *(keys[3], arch.text.features, arch.embed_dim),
+                arch.text_projection_bias,
+            )
         # The start of Radford et al., 2021, section 2.5: a temperature of 0.07.
         params["logit_scale"] = jnp.log(jnp.float32(1 / 0.07))
         if arch.logit_bias:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jclip.arrays import Array, Float, Int
+from jclip.arrays import Array, Bool, Float, Int
 from jclip.models.layers import blocks, layer_norm
 
 
@@ -23,9 +23,11 @@ class TextTransformer:
       context: tokens in a text, padding included.
       vocabulary: number of token ids.
       pool: the token whose vector stands for the text: "argmax" (the highest id, which
-        is CLIP's end of text), "end" (the first `end_id`), "first" or "last".
+        is CLIP's end of text), "end" (the first `end_id`), "first", "last", or "class"
+        (a learned vector behind the last token; CoCa).
       causal: a token sees only those before it.
       layer_scale: a learned factor on each residual branch.
+      pad_id: what "class" takes for padding (see `padding_mask`).
     """
 
     context: int
@@ -40,6 +42,7 @@ class TextTransformer:
     pool: str = "argmax"
     end_id: int = 2
     layer_scale: bool = False
+    pad_id: int = 0
 
     @property
     def features(self) -> int:
@@ -61,8 +64,15 @@ class TextTransformerModule(nn.Module):
         s = self.shape
         normal = nn.initializers.normal
         table = self.param("tokens", normal(0.02), (s.vocabulary, s.width))
-        positions = self.param("positions", normal(0.01), (s.context, s.width))
-        x = table[tokens] + positions[None, : tokens.shape[1]]
+        count = s.context + (s.pool == "class")
+        positions = self.param("positions", normal(0.01), (count, s.width))
+        x, mask = table[tokens], None
+        if s.pool == "class":
+            token = self.param("class_token", normal(0.01), (s.width,))
+            token = jnp.broadcast_to(token[None, None], (len(x), 1, s.width))
+            x = jnp.concatenate([x, token], axis=1)
+            mask = padding_mask(tokens, s.pad_id)
+        x = x + positions[None, : x.shape[1]]
         x, _ = blocks(
             s.depth,
             heads=s.heads,
@@ -71,13 +81,13 @@ class TextTransformerModule(nn.Module):
             epsilon=s.epsilon,
             causal=s.causal,
             layer_scale=s.layer_scale,
-        )(x, None)
+        )(x, None, mask)
         # A norm acts on one token at a time, so pooling may come first.
         return layer_norm(s.epsilon, "ln_final")(pool_tokens(x, tokens, s))
 
 
 def pool_tokens(
-    x: Float[Array, "b t d"], tokens: Int[Array, "b t"], shape: TextTransformer
+    x: Float[Array, "b s d"], tokens: Int[Array, "b t"], shape: TextTransformer
 ) -> Float[Array, "b d"]:
     """The vector of the token that stands for the whole text."""
     where = {
@@ -85,8 +95,20 @@ def pool_tokens(
         "end": lambda: (tokens == shape.end_id).argmax(axis=-1),
         "first": lambda: jnp.zeros(len(tokens), jnp.int32),
         "last": lambda: jnp.full(len(tokens), tokens.shape[1] - 1),
+        "class": lambda: jnp.full(len(tokens), tokens.shape[1]),
     }[shape.pool]()
     return jax.vmap(lambda sequence, i: sequence[i])(x, where)
+
+
+def padding_mask(tokens: Int[Array, "b t"], pad_id: int) -> Bool[Array, "b s"]:
+    """Which tokens of a CoCa text, and the class token behind, are attended to.
+
+    The mask is one place off, as it was in training: a token counts where the one before
+    it is no padding. So the class token sees one token of padding, and is itself seen
+    where the last token is none.
+    """
+    kept = tokens != pad_id
+    return jnp.concatenate([jnp.ones_like(kept[:, :1]), kept], axis=1)
 
 
 def needed_tokens(
