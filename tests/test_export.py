@@ -66,7 +66,7 @@ LARGER = {
     ),
     "mixer": ("mixer_s32_224", {}, 224, 512),
     "regnet": ("regnety_002", {}, 64, 368),
-    "densenet": ("densenet121", {"block_config": (2, 2)}, 64, 80),
+    "densenet": ("densenet121", {"block_config": (2, 2)}, 64, 128),
     "vgg": ("vgg11", {}, 64, 4096),
     "convnext": ("convnext_atto", {"depths": (1, 1, 1, 1)}, 64, 320),
     "vit": ("vit_tiny_patch16_224", {"img_size": 32, "depth": 2}, 32, 192),
