@@ -2,7 +2,7 @@
 
 import json
 
-from converters import sweep, trial
+from converters import trial, trials
 
 
 def test_what_is_there_is_not_tried_again_and_a_cut_line_is(tmp_path, monkeypatch):
@@ -12,23 +12,23 @@ def test_what_is_there_is_not_tried_again_and_a_cut_line_is(tmp_path, monkeypatc
         tried.append(name)
         return {"outcome": "ok", "worst": 1e-6}
 
-    monkeypatch.setattr(sweep, "one", one)
-    sweep.sweep(["a", "b"], out, 1e9, 9)
+    monkeypatch.setattr(trials, "one", one)
+    trials.sweep(["a", "b"], out, 1e9, 9)
     whole = out.read_text()
     out.write_text(whole[:-9])
-    sweep.sweep(["a", "b", "c"], out, 1e9, 9)
+    trials.sweep(["a", "b", "c"], out, 1e9, 9)
     assert tried == ["a", "b", "b", "c"]
-    assert [r["name"] for r in sweep.read(out)] == ["a", "b", "c"]
+    assert [r["name"] for r in trials.read(out)] == ["a", "b", "c"]
 
 
 def test_a_network_that_is_too_big_is_not_built():
     assert trial.parameters("resnet18") == 11_689_512
-    found = sweep.one("resnet18", 1e6, 9)
+    found = trials.one("resnet18", 1e6, 9)
     assert found == {"outcome": "too big", "parameters": 11_689_512}
 
 
 def test_one_that_takes_too_long_is_a_result():
-    found = sweep.one("test_resnet", 1e9, 1)
+    found = trials.one("test_resnet", 1e9, 1)
     assert found["outcome"] == "timed out" and "timed out after 1" in found["error"]
 
 
@@ -41,7 +41,7 @@ def test_a_trial_says_how_far_the_network_is_from_pytorch():
 
 def test_a_sample_is_the_same_each_time_and_of_small_networks_alone():
     names = ["resnet18", "test_resnet", "test_vit", "test_vit2", "test_vit3"]
-    first, second = (list(sweep.sample(names, 3, 0, 1e7)) for _ in range(2))
+    first, second = (list(trials.sample(names, 3, 0, 1e7)) for _ in range(2))
     assert first == second and len(first) == 3 and "resnet18" not in first
 
 
@@ -50,10 +50,10 @@ def test_a_summary_counts_outcomes_and_names_what_failed():
         {"name": "a", "outcome": "ok", "worst": 2e-6},
         {"name": "b", "outcome": "uncovered", "error": "op x"},
     ]
-    text = sweep.summary(results)
+    text = trials.summary(results)
     assert "1 ok" in text and "2.0e-06" in text and "b  uncovered  op x" in text
 
 
 def test_architectures_are_those_with_weights_for_imagenet():
-    names = sweep.architectures()
+    names = trials.architectures()
     assert len(names) > 900 and {"resnet50", "squeezenet"} & {*names} == {"resnet50"}

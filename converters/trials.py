@@ -1,0 +1,103 @@
+"""Trials of many architectures, each in a process of its own, kept as lines of JSON."""
+
+import collections
+import itertools
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import timm
+
+from converters import trial
+
+OUTCOMES = {
+    "ok": "the difference is at most 1e-5",
+    "rounding": "larger, and not beyond what float32 costs PyTorch itself, in float64",
+    "apart": "larger than that",
+    "uncovered": "an operator has no counterpart",
+    "refused": "torch.export cannot capture it",
+    "failed": "another error",
+    "too big": "more parameters than --most_parameters",
+    "timed out": "more seconds than --seconds, or out of memory",
+}
+
+
+def architectures() -> list[str]:
+    """timm's architectures that have released weights with ImageNet-1k's 1000 classes."""
+    tagged = timm.list_pretrained()
+    return sorted(
+        {
+            name.partition(".")[0]
+            for name in tagged
+            if timm.get_pretrained_cfg(name).num_classes == 1000
+        }
+    )
+
+
+def sample(names: list[str], count: int, seed: int, most: float) -> Iterator[str]:
+    """So many of the names at random, all with at most so many parameters."""
+    names = random.Random(seed).sample(names, len(names))
+    small = (name for name in names if trial.parameters(name) <= most)
+    return itertools.islice(small, count)
+
+
+def read(path: str | Path) -> list[dict[str, Any]]:
+    """The results of a file; a last line that was cut short is left out."""
+    path = Path(path)
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def sweep(names: Iterable[str], out: str | Path, most: float, seconds: int) -> None:
+    """Tries each name that the file has no line for, and appends one."""
+    results = read(out)
+    # A line that a killed launch left in part would take the next one with it.
+    Path(out).write_text("".join(map(_text, results)))
+    done = {result["name"] for result in results}
+    for name in names:
+        if name in done:
+            continue
+        result = {"name": name, **one(name, most, seconds)}
+        with Path(out).open("a") as file:
+            file.write(_text(result))
+        print(_line(result), flush=True)
+
+
+def one(name: str, most: float, seconds: int) -> dict[str, Any]:
+    """The result of one architecture, from a process of its own."""
+    parameters = trial.parameters(name)
+    if parameters > most:
+        return {"outcome": "too big", "parameters": parameters}
+    command = [sys.executable, "-m", "converters.trial", name]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=True
+        )
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        last = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
+        return {"outcome": "timed out", "error": last, "parameters": parameters}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    """How often each outcome came, and what did not succeed."""
+    counts = collections.Counter(result["outcome"] for result in results)
+    lines = [f"{counts[o]:5} {o}: {OUTCOMES[o]}" for o in OUTCOMES if counts[o]]
+    worst = max((r["worst"] for r in results if r["outcome"] == "ok"), default=0)
+    lines += [f"{len(results):5} in all; the largest difference of an ok: {worst:.1e}"]
+    bad = [r for r in results if r["outcome"] not in ("ok", "too big")]
+    return "\n".join([*lines, *map(_line, bad)])
+
+
+def _text(result: dict[str, Any]) -> str:
+    return json.dumps(result, sort_keys=True) + "\n"
+
+
+def _line(result: dict[str, Any]) -> str:
+    numbers = [f"{k} {result[k]:.1e}" for k in ("worst", "torch") if k in result]
+    words = [result["name"], result["outcome"], *numbers, result.get("error", "")]
+    return "  ".join(filter(None, words))
