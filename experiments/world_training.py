@@ -134,7 +134,7 @@ def _started(recipe: Recipe, start: Model | None) -> Model:
         model = dataclasses.replace(model, params=model.params | scale)
     if start is None:
         return model
-    if recipe.texts and start.arch == arch:
+    if recipe.texts and start.arch.text:
         return dataclasses.replace(model, params=start.params, stats=start.stats)
     params = model.params | {"image": start.params["image"]}
     model = dataclasses.replace(model, params=params, stats=start.stats)
