@@ -83,7 +83,7 @@ def compared(network: torch.nn.Module) -> dict[str, Any]:
     }
     if worst <= BAR:
         return found
-    own = _rounding(network, inputs, theirs["logits"])
+    own = rounding(network, inputs, theirs["logits"])
     outcome = "rounding" if np.isfinite(worst) and worst <= 4 * own else "apart"
     return {**found, "outcome": outcome, "torch": own}
 
@@ -120,7 +120,7 @@ def _ours(captured: Captured, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @torch.inference_mode()
-def _rounding(
+def rounding(
     network: torch.nn.Module, inputs: torch.Tensor, logits: torch.Tensor
 ) -> float:
     """How far PyTorch's own float32 is from its float64; 0 where it has none."""

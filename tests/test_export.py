@@ -16,7 +16,7 @@ import torchvision
 from jax.sharding import NamedSharding, PartitionSpec
 from torch import nn
 
-from converters import export
+from converters import export, trial
 from converters.export import Refused, Uncovered, capture
 from converters.exported_source import load
 from jclip.devices import data_mesh
@@ -40,9 +40,11 @@ def ported(network):
     return tiny.port(network, SIZE)
 
 
-# Under noise these make activations in the thousands, or add up many norms; measured
-# 2.5e-5, 6e-5 and 1.7e-5. How much of it PyTorch's own float32 has is not settled.
-LOOSE = {"levit": 1e-4, "fastvit": 1e-4, "bit": 1e-4}
+# Under full noise PyTorch's own float32 is 1e-5 from its float64 here and jclip's up to
+# 8e-5, so these get a tenth of it, and as much rounding as four times PyTorch's own. By
+# that LeViT and FastViT agree to 4e-6; BiT, which norms its kernels, to 6e-5, where
+# PyTorch is off by 3e-5.
+CHAOTIC = ("levit", "fastvit", "bit")
 
 
 def agree(captured, model, network, size, batch, close=1e-5):
@@ -94,12 +96,18 @@ LARGER = {
 )
 def test_very_different_networks_give_the_same_for_every_batch(case):
     name, options, size, features = {**NETWORKS, **LARGER}[case]
-    network = shake(timm.create_model(name, **options))
+    network, close = shake(timm.create_model(name, **options)), 1e-5
+    if case in CHAOTIC:
+        network = trial.refilled(network, trial.GENTLE)
+        inputs = tiny.inputs(tiny.pixels(size, 3))
+        with torch.inference_mode():
+            own = trial.rounding(network, inputs, network(inputs))
+        close = max(close, 4 * own)
     captured, model = tiny.port(network, size)
     assert captured.tower.features == features
     assert captured.features == ("logits" if case == "volo" else "penultimate")
     for batch in (3, 1):
-        agree(captured, model, network, size, batch, LOOSE.get(case, 1e-5))
+        agree(captured, model, network, size, batch, close)
 
 
 def test_without_a_linear_layer_at_the_end_logits_are_the_features():
