@@ -12,7 +12,7 @@ import numpy as np
 
 from jclip.arrays import Float
 from jclip.metrics.scores.logits import entropy, log_sum_exp
-from jclip.metrics.scores.sample import Sample, Scorer, apply
+from jclip.metrics.scores.sample import Linear, Sample, Scorer, apply
 
 LEAST = np.finfo(np.float32).tiny
 
@@ -101,7 +101,7 @@ def vim(training: Sample) -> Scorer:
     virtual logit has the same order. https://arxiv.org/abs/2203.10807
     """
     head = training.head
-    origin = -np.linalg.pinv(head.weight.T.astype(float)) @ head.bias
+    origin = _origin(head)
     _, vectors = np.linalg.eigh(_scatter(training, lambda x: x.features - origin))
     residual = vectors[:, : len(origin) - _principal(len(origin))]
     size = apply(functools.partial(_outside, origin, residual), training).mean()
@@ -147,7 +147,8 @@ def _scatter(
 
 def _neighbour(bank: np.ndarray, k: int, sample: Sample) -> Float[np.ndarray, " n"]:
     cosines = _unit(sample.features) @ bank
-    return np.partition(cosines, -k, axis=1)[:, -k]
+    cosines.partition(-k, axis=1)  # in place, as a copy takes as long as the sorting
+    return cosines[:, -k].copy()
 
 
 def _matching(logs: np.ndarray, sample: Sample) -> Float[np.ndarray, " n"]:
@@ -166,6 +167,13 @@ def _virtual(
     origin: np.ndarray, residual: np.ndarray, alpha: float, sample: Sample
 ) -> Float[np.ndarray, " n"]:
     return log_sum_exp(sample.logits) - alpha * _outside(origin, residual, sample)
+
+
+def _origin(head: Linear) -> Float[np.ndarray, " d"]:
+    """The features whose logits are all zero, or as near to it as can be."""
+    if not head.bias.any():  # as of every head of texts
+        return np.zeros(len(head.weight))
+    return -np.linalg.pinv(head.weight.T.astype(float)) @ head.bias
 
 
 def _principal(d: int) -> int:
