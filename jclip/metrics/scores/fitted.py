@@ -5,8 +5,9 @@ Each function takes what a model makes of training images and returns the score.
 
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from jclip.arrays import Float
 from jclip.metrics.scores.logits import entropy, log_sum_exp
 from jclip.metrics.scores.sample import Linear, Sample, Scorer, apply
 
+T = TypeVar("T")
 LEAST = np.finfo(np.float32).tiny
 
 
@@ -45,8 +47,8 @@ def mahalanobis(training: Sample) -> Scorer:
     alone, without that paper's changes to the image. Where the covariance is singular
     its pseudo-inverse is taken. https://arxiv.org/abs/1807.03888
     """
-    classes = _gaussians(training)
-    return lambda sample: -classes.nearest(sample.features)
+    distance = _distance_to_class(training)
+    return lambda sample: -distance(sample)
 
 
 def relative_mahalanobis(training: Sample) -> Scorer:
@@ -54,13 +56,11 @@ def relative_mahalanobis(training: Sample) -> Scorer:
 
     https://arxiv.org/abs/2106.09022
     """
-    classes = _gaussians(training)
+    distance = _distance_to_class(training)
     everything = _gaussians(
         dataclasses.replace(training, labels=np.zeros_like(training.labels))
     )
-    return lambda sample: (
-        everything.nearest(sample.features) - classes.nearest(sample.features)
-    )
+    return lambda sample: everything.nearest(sample.features) - distance(sample)
 
 
 def knn(training: Sample, *, k: int = 10) -> Scorer:
@@ -116,6 +116,25 @@ def vim(training: Sample) -> Scorer:
     return functools.partial(_virtual, origin, residual, largest / size)
 
 
+def _remembered(function: Callable[[Sample], T]) -> Callable[[Sample], T]:
+    """The function, that answers once for a sample as long as the sample is there."""
+    known = weakref.WeakKeyDictionary()
+
+    def answer(sample: Sample) -> T:
+        if sample not in known:
+            known[sample] = function(sample)
+        return known[sample]
+
+    return answer
+
+
+@_remembered
+def _distance_to_class(training: Sample) -> Scorer:
+    """The squared distance to the nearest class mean, that two scores are made of."""
+    classes = _gaussians(training)
+    return _remembered(lambda sample: classes.nearest(sample.features))
+
+
 def _gaussians(training: Sample) -> Gaussians:
     """The class means, and the covariance about them by maximum likelihood."""
     features, n = training.features, len(training.features)
@@ -141,7 +160,7 @@ def _scatter(
     sample: Sample, centred: Callable[[Sample], Float[np.ndarray, "n d"]]
 ) -> Float[np.ndarray, "d d"]:
     """The sum over images of the products of their centred features, in float64."""
-    blocks = map(centred, sample.blocks())
+    blocks = map(centred, sample.blocks)
     return functools.reduce(np.add, (block.T @ block for block in blocks))
 
 
