@@ -169,5 +169,7 @@ def _fitted(
     """A score that is ready, and the training images that it took."""
     if score.fit is None:
         return score.compute, []
-    part = sample().take(slice(score.most))
+    part = sample()  # the very same for all that take the whole
+    if score.most is not None:
+        part = part.take(slice(score.most))
     return score.fit(part), [f"{len(part.logits)} of {training.dataset}"]

@@ -5,15 +5,17 @@ Each function takes what a model makes of training images and returns the score.
 
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from jclip.arrays import Float
 from jclip.metrics.scores.logits import entropy, log_sum_exp
-from jclip.metrics.scores.sample import Sample, Scorer, apply
+from jclip.metrics.scores.sample import Linear, Sample, Scorer, apply
 
+T = TypeVar("T")
 LEAST = np.finfo(np.float32).tiny
 
 
@@ -45,8 +47,8 @@ def mahalanobis(training: Sample) -> Scorer:
     alone, without that paper's changes to the image. Where the covariance is singular
     its pseudo-inverse is taken. https://arxiv.org/abs/1807.03888
     """
-    classes = _gaussians(training)
-    return lambda sample: -classes.nearest(sample.features)
+    distance = _distance_to_class(training)
+    return lambda sample: -distance(sample)
 
 
 def relative_mahalanobis(training: Sample) -> Scorer:
@@ -54,13 +56,11 @@ def relative_mahalanobis(training: Sample) -> Scorer:
 
     https://arxiv.org/abs/2106.09022
     """
-    classes = _gaussians(training)
+    distance = _distance_to_class(training)
     everything = _gaussians(
         dataclasses.replace(training, labels=np.zeros_like(training.labels))
     )
-    return lambda sample: (
-        everything.nearest(sample.features) - classes.nearest(sample.features)
-    )
+    return lambda sample: everything.nearest(sample.features) - distance(sample)
 
 
 def knn(training: Sample, *, k: int = 10) -> Scorer:
@@ -101,7 +101,7 @@ def vim(training: Sample) -> Scorer:
     virtual logit has the same order. https://arxiv.org/abs/2203.10807
     """
     head = training.head
-    origin = -np.linalg.pinv(head.weight.T.astype(float)) @ head.bias
+    origin = _origin(head)
     _, vectors = np.linalg.eigh(_scatter(training, lambda x: x.features - origin))
     residual = vectors[:, : len(origin) - _principal(len(origin))]
     size = apply(functools.partial(_outside, origin, residual), training).mean()
@@ -114,6 +114,25 @@ def vim(training: Sample) -> Scorer:
             "virtual one is scaled to it: expected a positive one"
         )
     return functools.partial(_virtual, origin, residual, largest / size)
+
+
+def _remembered(function: Callable[[Sample], T]) -> Callable[[Sample], T]:
+    """The function, that answers once for a sample as long as the sample is there."""
+    known = weakref.WeakKeyDictionary()
+
+    def answer(sample: Sample) -> T:
+        if sample not in known:
+            known[sample] = function(sample)
+        return known[sample]
+
+    return answer
+
+
+@_remembered
+def _distance_to_class(training: Sample) -> Scorer:
+    """The squared distance to the nearest class mean, that two scores are made of."""
+    classes = _gaussians(training)
+    return _remembered(lambda sample: classes.nearest(sample.features))
 
 
 def _gaussians(training: Sample) -> Gaussians:
@@ -141,13 +160,14 @@ def _scatter(
     sample: Sample, centred: Callable[[Sample], Float[np.ndarray, "n d"]]
 ) -> Float[np.ndarray, "d d"]:
     """The sum over images of the products of their centred features, in float64."""
-    blocks = map(centred, sample.blocks())
+    blocks = map(centred, sample.blocks)
     return functools.reduce(np.add, (block.T @ block for block in blocks))
 
 
 def _neighbour(bank: np.ndarray, k: int, sample: Sample) -> Float[np.ndarray, " n"]:
     cosines = _unit(sample.features) @ bank
-    return np.partition(cosines, -k, axis=1)[:, -k]
+    cosines.partition(-k, axis=1)  # in place, as a copy takes as long as the sorting
+    return cosines[:, -k].copy()
 
 
 def _matching(logs: np.ndarray, sample: Sample) -> Float[np.ndarray, " n"]:
@@ -166,6 +186,13 @@ def _virtual(
     origin: np.ndarray, residual: np.ndarray, alpha: float, sample: Sample
 ) -> Float[np.ndarray, " n"]:
     return log_sum_exp(sample.logits) - alpha * _outside(origin, residual, sample)
+
+
+def _origin(head: Linear) -> Float[np.ndarray, " d"]:
+    """The features whose logits are all zero, or as near to it as can be."""
+    if not head.bias.any():  # as of every head of texts
+        return np.zeros(len(head.weight))
+    return -np.linalg.pinv(head.weight.T.astype(float)) @ head.bias
 
 
 def _principal(d: int) -> int:

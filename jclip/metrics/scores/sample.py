@@ -1,7 +1,8 @@
 """What scores see of images."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,9 +23,9 @@ class Linear:
         return np.float32(self.scale) * (features @ self.weight + self.bias)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Sample:
-    """What a model makes of n images.
+    """What a model makes of n images; equal to itself alone.
 
     Attributes:
       logits: float32.
@@ -60,10 +61,11 @@ class Sample:
             head = Linear(head.weight[:, keep], head.bias[keep], head.scale)
         return dataclasses.replace(part, logits=part.logits[:, keep], head=head)
 
-    def blocks(self) -> Iterator["Sample"]:
-        """The images a thousand at a time."""
-        for start in range(0, len(self.logits), BLOCK):
-            yield self.take(slice(start, start + BLOCK))
+    @functools.cached_property
+    def blocks(self) -> tuple["Sample", ...]:
+        """The images a thousand at a time, the same objects every time."""
+        starts = range(0, len(self.logits), BLOCK)
+        return tuple(self.take(slice(start, start + BLOCK)) for start in starts)
 
 
 # From images to one number each, higher for those that look known. Every image's number
@@ -73,4 +75,4 @@ Scorer = Callable[[Sample], Float[np.ndarray, " n"]]
 
 def apply(scorer: Scorer, sample: Sample) -> Float[np.ndarray, " n"]:
     """The scores of all images, worked out in blocks."""
-    return np.concatenate([scorer(block) for block in sample.blocks()])
+    return np.concatenate([scorer(block) for block in sample.blocks])
