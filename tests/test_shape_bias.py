@@ -227,8 +227,8 @@ def test_tables_and_figures_hold_every_row():
     assert len(overall.lines()) == 2 and len(by_category.columns) == 16
     cells = [c for t in findings.tables for _, line in t.lines() for c in line]
     assert None not in cells and len(cells) == 2 * (5 + 16)
-    dots, plot = findings.figures
-    assert len(dots.rows) == 2 and len(plot.rows) == 2 * 17
+    dots, strips, plot = findings.figures
+    assert len(dots.rows) == len(strips.rows) == 2 and len(plot.rows) == 2 * 17
     for figure in findings.figures:
         assert svg(figure, findings.facts, NARROW).startswith("<svg")
 
@@ -254,4 +254,5 @@ def test_models_that_differ_in_input_size_are_shown_by_it():
         model: dataclasses.replace(each, input_size=224)
         for model, each in facts.items()
     }
-    assert len(STUDY.summarise(rows, few).figures) == 2
+    names = [figure.name for figure in STUDY.summarise(rows, few).figures]
+    assert scatter.name not in names and len(names) == 3

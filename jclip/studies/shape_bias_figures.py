@@ -8,8 +8,9 @@ from jclip.report.by_slice import SlicePlot
 from jclip.report.dots import DotPlot
 from jclip.report.scatter import Curve, Panel, Point, Scatter
 from jclip.report.sections import Summary
+from jclip.report.strips import ArrowPlot, StripPlot
 from jclip.report.tables import Column, Table
-from jclip.types import Facts, Row
+from jclip.types import UNKNOWN, Facts, Row
 
 COLUMNS = (
     Column("shape_bias", "shape bias", better="neither"),
@@ -42,11 +43,49 @@ def tables_and_figures(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summa
         ),
         figures=(
             DotPlot("shape_bias", "Shape bias in percent", overall, BIAS),
+            *_by_group(overall),
+            *_tuned(overall, facts),
             *(_category_plot(dataset, found) for dataset, found in by_dataset.items()),
             *(figure for figures in sized for figure in figures),
         ),
         headline=Table("shape_bias", "Shape bias", overall, across, "dataset"),
     )
+
+
+def _by_group(rows: tuple[Row, ...]) -> Iterator[StripPlot]:
+    """Shape bias by group and kind of network, where there are models."""
+    if rows:
+        people = {row.dataset: PEOPLE for row in rows if row.dataset in SHOWN_TO_PEOPLE}
+        title = "Shape bias by group"
+        yield StripPlot("shape_bias_by_group", title, rows, BIAS, people, shares=True)
+
+
+def _tuned(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Iterator[ArrowPlot]:
+    """Shape bias before and after fine-tuning, where a model is there in both states."""
+    before: dict[tuple, list[Row]] = {}
+    for row in rows:
+        if not facts.get(row.model, Facts()).fine_tuned:
+            before.setdefault(_origin(row, facts), []).append(row)
+    pairs = [
+        (*before[_origin(row, facts)], row)
+        for row in rows
+        if facts.get(row.model, Facts()).fine_tuned
+        # Of several it might come from none is taken, nor where little is known.
+        and len(before.get(_origin(row, facts), ())) == 1
+        and facts[row.model].architecture != UNKNOWN
+        and facts[row.model].source not in ("other", UNKNOWN)
+    ]
+    if pairs:
+        title = "Shape bias before and after fine-tuning"
+        yield ArrowPlot("shape_bias_fine_tuning", title, tuple(pairs), BIAS, True)
+
+
+def _origin(row: Row, facts: Mapping[str, Facts]) -> tuple:
+    """What a model and the one that was made of it by fine-tuning have in common."""
+    known = facts.get(row.model, Facts())
+    data = known.source, known.pairs, known.samples_seen, known.loss
+    network = known.architecture, known.kind, known.size, known.patch, known.input_size
+    return row.dataset, *data, *network
 
 
 def _by_category(dataset: str, rows: tuple[Row, ...]) -> Table:
