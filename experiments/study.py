@@ -6,12 +6,15 @@
 Answers that others have published are studied beside the stored ones, or alone.
 """
 
+from collections.abc import Iterator
+
 from absl import flags
 
 from experiments import launch, published
 from jclip.lookup import lookup
 from jclip.store import Store
 from jclip.studies.facts import read_facts
+from jclip.studies.heads import OWN
 from jclip.studies.study import load_study, run_studies, study_names, with_options
 from jclip.studies.subject import Answers, Subject, stored_answers, stored_recipe
 
@@ -26,8 +29,11 @@ LIMIT = flags.DEFINE_integer(
     "limit", None, "Only so many images of each set; by default all of the last run.", 1
 )
 OPTION = flags.DEFINE_multi_string("option", [], launch.OPTION_HELP)
-TEMPLATES = flags.DEFINE_string(
-    "templates", None, "Of several heads made from texts: the method, as rows name it."
+TEMPLATES = flags.DEFINE_list(
+    "templates",
+    [],
+    "Of several heads made from texts: the methods, as rows name them. With more than one "
+    "a model answers by each of them in turn.",
 )
 ANSWERS = flags.DEFINE_bool("answers", True, launch.ANSWERS_HELP)
 EXPORT = flags.DEFINE_string("export", None, published.EXPORT_HELP)
@@ -61,10 +67,7 @@ def _subjects(problems: launch.Problems) -> list[Subject]:
     if STORE.value:
         store = Store(STORE.value)
         models = problems.gather(_known(store), MODELS.value or store.models())
-        stored = [
-            Subject(model, _answers(store, model, problems), read_facts(store, model))
-            for model in models
-        ]
+        stored = [s for model in models for s in _of_model(store, model, problems)]
         if not stored:
             problems.check()
             raise ValueError(
@@ -78,12 +81,25 @@ def _known(store: Store):
     return lambda name: lookup(known, name, "stored model")
 
 
-def _answers(store: Store, model: str, problems: launch.Problems) -> dict[str, Answers]:
+def _of_model(store: Store, model: str, problems: launch.Problems) -> Iterator[Subject]:
+    """The model; of several prompt sets, once by each that it has heads of."""
+    facts, methods = read_facts(store, model), TEMPLATES.value or [None]
+    for method in methods:
+        answers = _answers(store, model, method, problems)
+        if len(methods) == 1 or OWN in {each.method for each in answers.values()}:
+            yield Subject(model, answers, facts)
+            return
+        yield Subject(f"{model} by {method}", answers, facts)
+
+
+def _answers(
+    store: Store, model: str, method: str | None, problems: launch.Problems
+) -> dict[str, Answers]:
     answers = {}
     for dataset in DATASETS.value or store.datasets(model):
         with problems.gathered():
             embeddings = store.read(model, dataset, LIMIT.value)
-            recipe = stored_recipe(store, embeddings, TEMPLATES.value)
+            recipe = stored_recipe(store, embeddings, method)
             answers[dataset] = stored_answers(store, embeddings, recipe)
     return answers
 

@@ -1,5 +1,6 @@
 """The main job from end to end, on tiny random models and images made here."""
 
+import collections
 import csv
 import dataclasses
 import json
@@ -304,6 +305,27 @@ def test_a_study_needs_nothing_but_the_store(world, tmp_path):
     assert done.returncode == 0, done.stderr
     again = read_rows(tmp_path / "again" / "rows.jsonl")
     assert sorted(map(str, again)) == sorted(map(str, world.rows))
+
+
+def test_a_study_asks_models_by_several_prompt_sets(world, copy, tmp_path):
+    shutil.copytree(world.folder / "out", copy / "out", dirs_exist_ok=True)
+    assert launch("evaluate", *ALL, "--templates=bare", cwd=copy).returncode == 0
+    bare = read_rows(copy / "out" / "rows.jsonl")
+    store = f"--store={copy / 'out' / 'store'}"
+    both = (store, ONE, "--templates=openai80,bare", "--out=both")
+    done = launch("study", *both, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = collections.defaultdict(list)
+    for row in read_rows(tmp_path / "both" / "rows.jsonl"):
+        model, _, method = row.model.partition(" by ")
+        found[method].append(str(dataclasses.replace(row, model=model)))
+    for method, rows in (("openai80", world.rows), ("bare", bare)):
+        expected = [str(row) for row in rows if row.method == method]
+        assert sorted(found[method]) == sorted(expected) != []
+    own = [str(row) for row in bare if row.method == "own"]
+    assert sorted(found[""]) == sorted(own) != []
+    wrong = launch("study", store, ONE, "--templates=bare,single", cwd=tmp_path)
+    assert wrong.returncode == 1 and "known: bare, openai80" in wrong.stderr
 
 
 @pytest.mark.slow
