@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jclip.report.dots import value_axis
-from jclip.report.panels import PANEL, VALUES, panels, short
+from jclip.report.panels import PANEL, panels, short, write_value
 from jclip.report.scatter_layout import letters
-from jclip.report.style import INK, MUTED
+from jclip.report.style import INK
 from jclip.report.tables import Column
 from jclip.types import Facts, Row
 
@@ -72,14 +72,5 @@ class DifferencePlot:
             "markeredgewidth": 1.2,
         }
         panel.plot([row.value], [line], "o", color=INK, markersize=7, zorder=3, **fill)
-        panel.annotate(
-            f"{'+' * (row.value > 0)}{self.column.number(row.value)}",
-            (1, line),
-            xycoords=("axes fraction", "data"),
-            xytext=(VALUES - 6, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=11,
-            color=MUTED,
-        )
+        text = f"{'+' * (row.value > 0)}{self.column.number(row.value)}"
+        write_value(panel, line, text)

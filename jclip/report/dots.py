@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jclip.report.panels import VALUES, panels, short
+from jclip.report.panels import panels, short, write_value
 from jclip.report.style import MUTED, Look, legend, look
 from jclip.report.tables import Column
 from jclip.types import Facts, Row
@@ -87,27 +87,22 @@ class DotPlot:
     def _point(self, panel: Any, line: int, row: Row, style: Look) -> None:
         if row.low is not None and row.high is not None:
             panel.hlines(line, row.low, row.high, style.colour, lw=1.8, alpha=0.75)
-        panel.plot(
-            [row.value],
-            [line],
-            style.marker,
-            color=style.colour,
-            markersize=style.area**0.5,
-            markerfacecolor=style.colour if style.filled else "white",
-            markeredgewidth=1.2,
-            zorder=3,
-        )
-        panel.annotate(
-            self.column.number(row.value),
-            (1, line),
-            xycoords=("axes fraction", "data"),
-            xytext=(VALUES - 6, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=11,
-            color=MUTED,
-        )
+        dot(panel, row.value, line, style)
+        write_value(panel, line, self.column.number(row.value))
+
+
+def dot(panel: Any, x: float, y: float | int, style: Look) -> None:
+    """A model's marker."""
+    panel.plot(
+        [x],
+        [y],
+        style.marker,
+        color=style.colour,
+        markersize=style.area**0.5,
+        markerfacecolor=style.colour if style.filled else "white",
+        markeredgewidth=1.2,
+        zorder=3,
+    )
 
 
 def _strip(panel: Any, values: Sequence[float]) -> None:

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from jclip.report.style import MUTED
+
 LONGEST = 42  # letters of a name
 # In pixels, 72nds of an inch.
 LETTER, LINE, TALL_LINE = 7.3, 25.0, 40.0
@@ -111,6 +113,21 @@ def panels(
         panel.set_title(title)
         _lines(panel, names, place.beside)
     return drawn, list(axes[: len(titles)])
+
+
+def write_value(panel: Any, line: int, text: str) -> None:
+    """A number in the room on the right of its line."""
+    panel.annotate(
+        text,
+        (1, line),
+        xycoords=("axes fraction", "data"),
+        xytext=(VALUES - 6, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=11,
+        color=MUTED,
+    )
 
 
 def _lines(panel: Any, names: Sequence[str], beside: bool) -> None:

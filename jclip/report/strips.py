@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jclip.report.dots import value_axis
-from jclip.report.panels import VALUES, panels, short
-from jclip.report.style import GROUPS, INK, MUTED, Look, legend, look
+from jclip.report.dots import dot, value_axis
+from jclip.report.panels import panels, short, write_value
+from jclip.report.style import GROUPS, INK, MUTED, legend, look
 from jclip.report.tables import Column
 from jclip.types import UNKNOWN, Facts, Row
 
@@ -61,7 +61,7 @@ class StripPlot:
             for line, rows in enumerate(lines.values()):
                 own = [row for row in rows if row.dataset == dataset]
                 for row, up in zip(own, _spread(len(own))):
-                    _dot(panel, row.value, line + up, looks[row.model])
+                    dot(panel, row.value, line + up, looks[row.model])
         _axis(axes, self.column, self.shares)
         return drawn
 
@@ -105,7 +105,7 @@ class ArrowPlot:
                     line = models.index((before.model, after.model))
                     self._arrow(panel, line, before, after)
                     for row in (before, after):
-                        _dot(panel, row.value, line, looks[row.model])
+                        dot(panel, row.value, line, looks[row.model])
         _axis(axes, self.column, self.shares)
         return drawn
 
@@ -114,17 +114,8 @@ class ArrowPlot:
         ends = {"xy": (after.value, line), "xytext": (before.value, line)}
         panel.annotate("", **ends, arrowprops=arrow)
         change = after.value - before.value
-        panel.annotate(
-            f"{'+' * (change > 0)}{self.column.number(change)}",
-            (1, line),
-            xycoords=("axes fraction", "data"),
-            xytext=(VALUES - 6, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            fontsize=11,
-            color=MUTED,
-        )
+        text = f"{'+' * (change > 0)}{self.column.number(change)}"
+        write_value(panel, line, text)
 
 
 def _axis(axes: list[Any], column: Column, shares: bool) -> None:
@@ -140,10 +131,3 @@ def _line_name(group: str, kind: str) -> str:
 def _spread(count: int) -> list[float]:
     """Heights around a line, so that dots of like values do not hide each other."""
     return [0.0] if count == 1 else [0.5 * i / (count - 1) - 0.25 for i in range(count)]
-
-
-def _dot(panel: Any, x: float, y: float | int, style: Look) -> None:
-    fill = style.colour if style.filled else "white"
-    size, edge = style.area**0.5, {"markeredgewidth": 1.2, "zorder": 3}
-    shape = {"marker": style.marker, "color": style.colour, "markersize": size}
-    panel.plot([x], [y], ls="", markerfacecolor=fill, **shape, **edge)
