@@ -1,5 +1,6 @@
 """The tables and figures of the study of shape bias."""
 
+import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -62,30 +63,29 @@ def _by_group(rows: tuple[Row, ...]) -> Iterator[StripPlot]:
 
 def _tuned(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Iterator[ArrowPlot]:
     """Shape bias before and after fine-tuning, where a model is there in both states."""
-    before: dict[tuple, list[Row]] = {}
+    before, after = collections.defaultdict(list), []
     for row in rows:
-        if not facts.get(row.model, Facts()).fine_tuned:
-            before.setdefault(_origin(row, facts), []).append(row)
-    pairs = [
-        (*before[_origin(row, facts)], row)
-        for row in rows
-        if facts.get(row.model, Facts()).fine_tuned
-        # Of several it might come from none is taken, nor where little is known.
-        and len(before.get(_origin(row, facts), ())) == 1
-        and facts[row.model].architecture != UNKNOWN
-        and facts[row.model].source not in ("other", UNKNOWN)
-    ]
+        known = facts.get(row.model, Facts())
+        # Where little is known, models that have nothing to do with each other look alike.
+        if known.architecture == UNKNOWN or known.source in ("other", UNKNOWN):
+            continue
+        origin = row.dataset, _origin(known)
+        if known.fine_tuned:
+            after.append((origin, row))
+        else:
+            before[origin].append(row)
+    # Of several that it might come from none is taken.
+    pairs = [(*before[x], row) for x, row in after if len(before[x]) == 1]
     if pairs:
         title = "Shape bias before and after fine-tuning"
         yield ArrowPlot("shape_bias_fine_tuning", title, tuple(pairs), BIAS, True)
 
 
-def _origin(row: Row, facts: Mapping[str, Facts]) -> tuple:
+def _origin(known: Facts) -> tuple:
     """What a model and the one that was made of it by fine-tuning have in common."""
-    known = facts.get(row.model, Facts())
     data = known.source, known.pairs, known.samples_seen, known.loss
     network = known.architecture, known.kind, known.size, known.patch, known.input_size
-    return row.dataset, *data, *network
+    return *data, *network
 
 
 def _by_category(dataset: str, rows: tuple[Row, ...]) -> Table:
