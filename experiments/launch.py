@@ -22,7 +22,7 @@ from rich.console import Console
 from jclip.durable import write_whole
 from jclip.embed import Stopped
 from jclip.report.drawings import Drawings
-from jclip.report.figures import write_figure
+from jclip.report.figures import draw_ahead, write_figure
 from jclip.report.page import write_report
 from jclip.report.rows import write_rows
 from jclip.report.tables import screen, write_table
@@ -146,6 +146,8 @@ def write(
         # The other tables are many, and wider than a screen.
         if section.summary.headline is not None:
             console.print(screen(section.summary.headline))
+    if drawings:
+        draw_ahead(findings.figures, findings.facts, drawings)
     for figure in findings.figures:
         files += write_figure(out / "figures", figure, findings.facts, drawings)
     write_report(

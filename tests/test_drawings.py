@@ -8,7 +8,15 @@ import pytest
 from jclip.report import drawings as kept
 from jclip.report.dots import DotPlot
 from jclip.report.drawings import Drawings
-from jclip.report.figures import MEDIUM, NARROW, svg, write_figure
+from jclip.report.figures import (
+    MEDIUM,
+    NARROW,
+    SHARE,
+    WIDTHS,
+    draw_ahead,
+    svg,
+    write_figure,
+)
 from jclip.report.tables import Column
 from jclip.types import Row
 from tests import made_up_rows
@@ -45,6 +53,32 @@ def test_what_is_found_is_what_was_drawn(drawings, counted, tmp_path):
         for path in write_figure(tmp_path / again, FIGURE, FACTS, drawings):
             assert path.read_bytes() == (tmp_path / "plain" / path.name).read_bytes()
     assert len(counted) == 2  # once for the page and once for both files
+
+
+def found(figure, drawings, folder) -> list[bytes | str]:
+    """Both files of a figure, and its elements of a page."""
+    files = write_figure(folder, figure, FACTS, drawings)
+    elements = [svg(figure, FACTS, width, drawings=drawings) for width in WIDTHS]
+    return [path.read_bytes() for path in files] + elements
+
+
+def test_many_figures_are_drawn_by_other_processes(
+    drawings, counted, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    figures = [dataclasses.replace(FIGURE, name=f"f{n}") for n in range(2 * SHARE)]
+    draw_ahead(figures, FACTS, drawings)
+    ahead = [found(figure, drawings, tmp_path) for figure in figures]
+    assert not counted
+    assert ahead == [found(figure, None, tmp_path) for figure in figures]
+    counted.clear()
+    draw_ahead(figures, FACTS, drawings)
+    assert not counted
+
+
+def test_few_figures_are_left_to_be_drawn_where_they_are_wanted(drawings):
+    draw_ahead([FIGURE] * (SHARE - 1), FACTS, drawings)
+    assert drawings.lack(FIGURE, FACTS, "png")
 
 
 def changed_row(figure):

@@ -39,16 +39,26 @@ class Drawings:
         draw: Callable[[], bytes],
     ) -> bytes:
         """The figure as a file of this kind, drawn if it was not before."""
-        if self._folder is None or not type(figure).__module__.startswith(f"{OWN}."):
+        if not self._keeps(figure):
             return draw()
-        folder = self._folder / figure.name
-        path = folder / f"{_key(figure, facts)}.{kind}"
+        path = self._path(figure, facts, kind)
         if not path.exists():
             data = draw()
-            for older in folder.glob(f"*.{kind}"):
+            for older in path.parent.glob(f"*.{kind}"):
                 older.unlink()
             write_whole(path, data)
         return path.read_bytes()
+
+    def lack(self, figure: Any, facts: Mapping[str, Facts], kind: str) -> bool:
+        """Whether this one is not there yet, and would be kept."""
+        return self._keeps(figure) and not self._path(figure, facts, kind).exists()
+
+    def _keeps(self, figure: Any) -> bool:
+        own = type(figure).__module__.startswith(f"{OWN}.")
+        return own and self._folder is not None
+
+    def _path(self, figure: Any, facts: Mapping[str, Facts], kind: str) -> epath.Path:
+        return self._folder / figure.name / f"{_key(figure, facts)}.{kind}"
 
 
 def _key(figure: Any, facts: Mapping[str, Facts]) -> str:

@@ -1,9 +1,12 @@
 """Figures on disk and in a page. What is in them is up to each; see `Figure`."""
 
+import concurrent.futures
 import functools
 import io
+import multiprocessing
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from etils import epath
@@ -14,6 +17,8 @@ from jclip.report.style import GRID, INK, MUTED, RC
 from jclip.types import Facts
 
 WIDE, MEDIUM, NARROW = 1110.0, 700.0, 350.0  # pixels of desktop, tablet and phone
+WIDTHS = (WIDE, MEDIUM, NARROW)
+SHARE = 4  # figures for which another process pays
 DOTS = 200  # an inch, in PNG
 FORMATS = {
     "png": {"dpi": DOTS, "facecolor": "white"},
@@ -26,6 +31,7 @@ FROM_PAGE = {
     **{INK: "ink", MUTED: "muted", GRID: "grid"},
     **{"#000000": "ink", "#ffffff": "page"},
 }
+Draw = Callable[[], bytes]
 
 
 @runtime_checkable
@@ -54,11 +60,30 @@ def write_figure(
     """Writes `<name>.png` and `<name>.pdf` and returns their paths."""
     drawings = drawings or Drawings()
     paths = [epath.Path(folder) / f"{figure.name}.{kind}" for kind in ON_DISK]
-    draw = functools.cache(functools.partial(figure.draw, facts, WIDE))
+    draws = _on_disk(figure, facts)
     for path, kind in zip(paths, ON_DISK):
-        save = functools.partial(_saved, figure, draw, kind)
-        write_whole(path, drawings.find(figure, facts, kind, save))
+        write_whole(path, drawings.find(figure, facts, kind, draws[kind]))
     return paths
+
+
+def draw_ahead(
+    figures: Sequence[Figure], facts: Mapping[str, Facts], drawings: Drawings
+) -> None:
+    """Draws what the drawings lack of these figures, for the files and for a page.
+
+    Many figures are shared out among up to four processes, since matplotlib keeps one
+    processor busy. `write_figure` and `svg` then find them.
+    """
+    kinds = [*ON_DISK, *map(_svg_kind, WIDTHS)]
+    lacking = [f for f in figures if any(drawings.lack(f, facts, k) for k in kinds)]
+    draw = functools.partial(_draw_kinds, facts, drawings)
+    processes = min(os.cpu_count() or 1, 4, len(lacking) // SHARE)
+    if processes < 2:
+        return
+    # A fork of a process in which JAX has threads may lock up.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(processes, context) as pool:
+        list(pool.map(draw, lacking))
 
 
 def svg(
@@ -74,10 +99,32 @@ def svg(
     `--grid`. Identifiers begin with `prefix` and the figure's name, as those of all
     figures in a page must differ.
     """
-    draw = functools.partial(figure.draw, facts, width)
-    save = functools.partial(_saved, figure, draw, "svg")
-    drawn = (drawings or Drawings()).find(figure, facts, f"{width:g}.svg", save)
+    save = _in_page(figure, facts, width)
+    drawn = (drawings or Drawings()).find(figure, facts, _svg_kind(width), save)
     return _for_page(drawn.decode(), f"{prefix}{figure.name}-")
+
+
+def _on_disk(figure: Figure, facts: Mapping[str, Facts]) -> dict[str, Draw]:
+    """What draws each of the files; the figure itself is made once for both."""
+    draw = functools.cache(functools.partial(figure.draw, facts, WIDE))
+    return {kind: functools.partial(_saved, figure, draw, kind) for kind in ON_DISK}
+
+
+def _in_page(figure: Figure, facts: Mapping[str, Facts], width: float) -> Draw:
+    draw = functools.partial(figure.draw, facts, width)
+    return functools.partial(_saved, figure, draw, "svg")
+
+
+def _svg_kind(width: float) -> str:
+    return f"{width:g}.svg"
+
+
+def _draw_kinds(facts: Mapping[str, Facts], drawings: Drawings, figure: Figure) -> None:
+    """Adds all kinds of the figure to the drawings."""
+    draws = _on_disk(figure, facts)
+    draws |= {_svg_kind(width): _in_page(figure, facts, width) for width in WIDTHS}
+    for kind, draw in draws.items():
+        drawings.find(figure, facts, kind, draw)
 
 
 def _saved(figure: Figure, draw: Callable[[], Any], kind: str) -> bytes:
