@@ -320,8 +320,11 @@ def _logits(
     features = embeddings.load()[embeddings.valid]
     logits = np.empty((len(features), len(head.classes)), np.float32)
     for start in range(0, len(features), BLOCK):
-        block = slice(start, start + BLOCK)
-        logits[block] = head(_project(features[block], projection))
+        block = features[start : start + BLOCK]
+        n = len(block)
+        # Each number of rows is a program of its own; powers of two are few.
+        rows = np.pad(block, ((0, (1 << (n - 1).bit_length()) - n), (0, 0)), "edge")
+        logits[start : start + n] = head(_project(rows, projection))[:n]
     return logits
 
 
