@@ -364,6 +364,17 @@ def test_an_unreadable_image_is_in_no_number_and_ends_the_launch_with_its_name(c
     assert launch("evaluate", *one, "--allow_unreadable=1", cwd=copy).returncode == 0
 
 
+def test_labels_outside_the_subset_end_the_launch_before_any_network_runs(copy):
+    table = copy / "labels.csv"
+    lines = table.read_text().splitlines()
+    lines[3:5] = [line.rpartition(",")[0] + f",{WNIDS[1]}" for line in lines[3:5]]
+    table.write_text("\n".join(lines))
+    done = launch("evaluate", *ALL, cwd=copy)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "part: " in done.stderr and WNIDS[1] in done.stderr
+    assert not (copy / "out").exists()
+
+
 def test_a_damaged_bundle_ends_with_one_message_and_no_results(copy):
     files = (copy / "b" / "clip" / "params").rglob("d/*")
     path = max(files, key=lambda path: path.stat().st_size)

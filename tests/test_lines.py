@@ -9,12 +9,14 @@ from jclip.metrics.lines import (
     Line,
     band,
     fit,
+    fit_plane,
     fit_two,
     huber,
     inverse,
     ols,
     percentiles,
     resample,
+    resample_plane,
     transform,
 )
 
@@ -184,3 +186,49 @@ def test_percentiles_are_those_of_numpy():
 def test_a_line_says_what_it_expects():
     line = Line(1.0, 0.0, 1.0, 2)
     np.testing.assert_allclose(line.expected(np.array([0.0, 0.3, 1.0])), [0, 0.3, 1])
+
+
+def two_sets(n=30, noise=0.05):
+    """Accuracies of models on two clean sets, and near a plane under shift."""
+    rng = np.random.default_rng(3)
+    x = rng.uniform(0.4, 0.9, (n, 2))
+    places = transform(x, "logit") @ [0.6, 0.3] - 0.8 + rng.normal(0, noise, n)
+    return x, inverse(places, "logit")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("axes", AXES)
+def test_planes_agree_with_statsmodels(axes):
+    peer = pytest.importorskip("statsmodels.api")
+    x, y = two_sets()
+    there = SCIPY[axes][0]
+    expected = peer.OLS(there(y), peer.add_constant(there(x), prepend=False)).fit()
+    plane = fit_plane(x, y, axes=axes)
+    assert [*plane.slopes, plane.intercept] == pytest.approx(list(expected.params))
+    assert plane.r2 == pytest.approx(expected.rsquared) and plane.n == 30
+    places = expected.predict(peer.add_constant(there(x), prepend=False))
+    np.testing.assert_allclose(plane.expected(x), SCIPY[axes][1](places))
+
+
+def test_a_plane_over_one_set_is_the_line():
+    x, y = models()
+    plane, line = fit_plane(x[:, None], y), fit(x, y)
+    assert plane.slopes == pytest.approx((line.slope,))
+    assert (plane.intercept, plane.r2) == pytest.approx((line.intercept, line.r**2))
+
+
+def test_resampled_planes_are_those_of_a_loop():
+    x, y = two_sets(12)
+    draws = np.random.default_rng(0).integers(0, 12, (50, 12))
+    found = resample_plane(x, y, resamples=50)
+    for drawn, coefficients in zip(draws, found, strict=True):
+        plane = fit_plane(x[drawn], y[drawn])
+        assert [*plane.slopes, plane.intercept] == pytest.approx(list(coefficients))
+
+
+def test_sets_with_one_and_the_same_accuracies_have_no_plane():
+    x, y = models(5)
+    with pytest.raises(ValueError, match="5 models"):
+        fit_plane(np.stack([x, x], axis=1), y)
+    with pytest.raises(ValueError, match="2 models"):
+        fit_plane(*(values[:2] for values in two_sets()))

@@ -2,10 +2,19 @@ import numpy as np
 import pytest
 
 from jclip.metrics.intervals import Estimate, proportion, wilson
-from jclip.metrics.lines import Line, fit, resample, transform
+from jclip.metrics.lines import (
+    Line,
+    fit,
+    fit_plane,
+    inverse,
+    resample,
+    resample_plane,
+    transform,
+)
 from jclip.metrics.robustness import (
     effective_robustness,
     mean_accuracy,
+    multi_id_robustness,
     relative_robustness,
 )
 
@@ -91,3 +100,25 @@ def test_the_mean_of_one_set_is_its_accuracy():
     one = proportion(hits)
     found = mean_accuracy([one])
     assert found.value == one.value and found.low == pytest.approx(one.low, abs=0.01)
+
+
+def test_over_several_clean_sets_the_interval_covers_the_truth():
+    rng, slopes = np.random.default_rng(0), np.array([0.6, 0.3])
+    x = rng.uniform(0.4, 0.9, (40, 2))
+    y = inverse(transform(x, "logit") @ slopes - 0.8, "logit")
+    truth = 0.1  # above the plane, of a model with 0.7 and 0.6 on the two
+    true = [
+        0.7,
+        0.6,
+        inverse(transform(np.array([0.7, 0.6]), "logit") @ slopes - 0.8, "logit")
+        + truth,
+    ]
+    plane, coefficients = fit_plane(x, y), resample_plane(x, y, resamples=200)
+    inside = 0
+    for _ in range(200):
+        *clean, shift = (accuracy(rng.binomial(2000, p), 2000) for p in true)
+        found = multi_id_robustness(
+            shift, clean, plane, coefficients=coefficients, resamples=300
+        )
+        inside += found.low <= truth <= found.high
+    assert 0.9 < inside / 200 < 0.985

@@ -406,6 +406,47 @@ def test_a_line_of_the_runs_own_models_serves_where_none_is_published():
     assert "of which there are 12" in run_studies(options, subjects).skipped[0]
 
 
+def test_several_clean_sets_let_expect_less_of_models_trained_for_one_of_them():
+    """Half of the models do well on one set, half on the other, all alike under shift."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(24):
+        ability, lead = rng.normal(), 0.8 if i % 2 else -0.8
+        accuracies = {
+            ("shift", "clean_top1"): ability + lead,
+            ("other", "top1"): ability - lead,
+            ("shift", "top1"): ability - 1 + rng.normal(0, 0.02),
+        }
+        for (dataset, metric), place in accuracies.items():
+            value = float(1 / (1 + np.exp(-place)))
+            ends = wilson(round(value * 10_000), 10_000)
+            where = "first" if metric == "clean_top1" else ""
+            rows.append(
+                Row(f"m{i:02d}", dataset, metric, value, 10_000, *ends, slice=where)
+            )
+    facts = {row.model: Facts(STANDARD) for row in rows}
+
+    def spread(metric, **options):
+        options = Options(reference="own", **options)
+        found = [r for r in STUDY.compare(rows, facts, options) if isinstance(r, Row)]
+        values = [r.value for r in found if r.metric == metric and r.dataset == "shift"]
+        assert len(values) == 24
+        return np.ptp(values), found
+
+    one, _ = spread("effective_robustness")
+    two, found = spread("multi_id_robustness", id_sets=("other",))
+    assert two < 0.2 * one
+    slopes = {r.slice: r.value for r in found if r.metric == "plane_slope"}
+    assert slopes == {
+        "clean": pytest.approx(0.5, abs=0.03),
+        "other": pytest.approx(0.5, abs=0.03),
+    }
+    names = [table.name for table in STUDY.summarise([*rows, *found], facts).tables]
+    assert {"multi_id_robustness", "planes"} <= {*names}
+    said = list(STUDY.compare(rows[:27], facts, Options(id_sets=("other",))))
+    assert any("no plane for shift" in each for each in said if isinstance(each, str))
+
+
 def films(frames, label=0, **columns):
     """A subject with films of three frames, of which these are there and right or not."""
     video, frame, right = np.array(frames).T

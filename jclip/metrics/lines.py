@@ -122,6 +122,77 @@ def fit_two(
     return TwoLines(pivot, *parts)
 
 
+@dataclasses.dataclass(frozen=True)
+class Plane:
+    """`h(y) = sum_i w_i h(x_i) + b`: an expectation from several accuracies at once.
+
+    Attributes:
+      slopes: w, one for each set.
+      intercept: b.
+      r2: the share of the variance of h(y) that it explains; NaN where all y are equal.
+      n: how many models it was fitted to.
+      axes: one of `AXES`.
+    """
+
+    slopes: tuple[float, ...]
+    intercept: float
+    r2: float
+    n: int
+    axes: str = "logit"
+
+    def expected(self, accuracies: Float[np.ndarray, "*n k"]) -> Numbers:
+        """The accuracy under shift that models with such accuracies usually have."""
+        places = transform(np.asarray(accuracies, float), self.axes)
+        return inverse(places @ np.array(self.slopes) + self.intercept, self.axes)
+
+
+def fit_plane(
+    x: Float[np.ndarray, "n k"], y: Float[np.ndarray, " n"], *, axes: str = "logit"
+) -> Plane:
+    """Least squares through models with accuracies on k sets (Shi et al., 2023).
+
+    Models without a place on the axes are left out. https://arxiv.org/abs/2302.01381
+
+    Raises:
+      ValueError: the models do not determine a plane, or unknown axes.
+    """
+    x, y = _with_places(x, y, axes)
+    if len(x) <= x.shape[1] or np.linalg.matrix_rank(x - x.mean(axis=0)) < x.shape[1]:
+        raise ValueError(
+            f"a plane over {x.shape[1]} sets needs more models than that, whose "
+            f"accuracies differ independently; got {len(x)} models"
+        )
+    *slopes, intercept = _plane(x, y)
+    residual = y - x @ np.array(slopes) - intercept
+    spread = ((y - y.mean()) ** 2).sum()
+    r2 = 1 - (residual**2).sum() / spread if spread else np.nan
+    return Plane(tuple(map(float, slopes)), float(intercept), float(r2), len(x), axes)
+
+
+def resample_plane(
+    x: Float[np.ndarray, "n k"],
+    y: Float[np.ndarray, " n"],
+    *,
+    axes: str = "logit",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Float[np.ndarray, "b c"]:
+    """Slopes and intercept, in this order, through models drawn with replacement.
+
+    Draws that determine no plane are left out.
+    """
+    x, y = _with_places(x, y, axes)
+    draws = _draws(len(x), resamples, seed)
+    centred = x[draws] - x[draws].mean(axis=1, keepdims=True)
+    draws = draws[np.linalg.matrix_rank(centred) == x.shape[1]]
+    return np.stack([_plane(x[drawn], y[drawn]) for drawn in draws])
+
+
+def _plane(x: np.ndarray, y: np.ndarray) -> Float[np.ndarray, " c"]:
+    design = np.column_stack([x, np.ones(len(x))])
+    return np.linalg.lstsq(design, y, rcond=None)[0]
+
+
 def resample(
     x: Float[np.ndarray, " n"],
     y: Float[np.ndarray, " n"],
@@ -220,17 +291,23 @@ def _solve(x: Models, y: Models, method: str) -> tuple[Fits, Fits]:
 
 
 def _placed(x: np.ndarray, y: np.ndarray, axes: str) -> tuple[np.ndarray, np.ndarray]:
-    """The transformed accuracies of the models that have a place."""
-    lookup(dict.fromkeys(AXES), axes, "kind of axes")
-    x, y = (transform(np.asarray(values, float), axes) for values in (x, y))
-    there = np.isfinite(x) & np.isfinite(y)
-    x, y = x[there], y[there]
+    """The transformed accuracies of the models that have a place, which fix a line."""
+    x, y = _with_places(x, y, axes)
     if len(np.unique(x)) < 2:
         raise ValueError(
             "a line needs two models with different accuracies, got "
             f"{len(x)} with {len(np.unique(x))}"
         )
     return x, y
+
+
+def _with_places(
+    x: np.ndarray, y: np.ndarray, axes: str
+) -> tuple[np.ndarray, np.ndarray]:
+    lookup(dict.fromkeys(AXES), axes, "kind of axes")
+    x, y = (transform(np.asarray(values, float), axes) for values in (x, y))
+    there = np.isfinite(x).all(axis=tuple(range(1, x.ndim))) & np.isfinite(y)
+    return x[there], y[there]
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:

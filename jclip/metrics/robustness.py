@@ -9,7 +9,14 @@ import numpy as np
 
 from jclip.arrays import Float
 from jclip.metrics.intervals import Estimate
-from jclip.metrics.lines import RESAMPLES, Line, inverse, percentiles, transform
+from jclip.metrics.lines import (
+    RESAMPLES,
+    Line,
+    Plane,
+    inverse,
+    percentiles,
+    transform,
+)
 
 
 def effective_robustness(
@@ -52,6 +59,32 @@ def effective_robustness(
     low, high = percentiles(y - expected)
     value = shift.value - float(line.expected(np.array(clean.value)))
     return Estimate(value, float(low), float(high), shift.n)
+
+
+def multi_id_robustness(
+    shift: Estimate,
+    clean: Sequence[Estimate],
+    plane: Plane,
+    *,
+    coefficients: Float[np.ndarray, "b c"],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """How far the accuracy under shift lies above what several accuracies let expect.
+
+    Effective robustness with one term for each in-distribution set (Shi et al., 2023,
+    equation 3), which does not favour models for the data that they were trained on. The
+    interval is a percentile bootstrap over the images of all sets and over the models of
+    the plane, `coefficients` from `resample_plane`. https://arxiv.org/abs/2302.01381
+    """
+    rng = np.random.default_rng(seed)
+    x = np.stack([_shares(each, rng, resamples) for each in clean], axis=1)
+    y = _shares(shift, rng, resamples)
+    drawn = coefficients[rng.integers(0, len(coefficients), resamples)]
+    places = (drawn[:, :-1] * transform(x, plane.axes)).sum(axis=1) + drawn[:, -1]
+    low, high = percentiles(y - inverse(places, plane.axes))
+    expected = plane.expected(np.array([each.value for each in clean]))
+    return Estimate(shift.value - float(expected), float(low), float(high), shift.n)
 
 
 def relative_robustness(after: Estimate, before: Estimate) -> Estimate:

@@ -10,6 +10,9 @@ TOP1, CLEAN, PM0, PM_MEAN = "top1", "clean_top1", "pm0", "pm_mean"
 SHIFT_AVERAGE, CLEAN_AVERAGE = "shift_average", "clean_average"
 EXPECTED, LINE = "expected", "line"
 EFFECTIVE, RELATIVE = "effective_robustness", "relative_robustness"
+MULTI_ID = "multi_id_robustness"
+PLANE_SLOPE, PLANE_INTERCEPT = "plane_slope", "plane_intercept"
+PLANE_R2 = "plane_r2"
 MEAN_EFFECTIVE = "mean_effective_robustness"
 
 Cells = Mapping[tuple[str, str, str], Row]

@@ -9,6 +9,7 @@ from jclip.studies.shift.averages import averages
 from jclip.studies.shift.cells import RELATIVE, Cells, by_cell, comparisons, estimate
 from jclip.studies.shift.options import Options
 from jclip.studies.shift.robustness import mean_robustness, robustness
+from jclip.studies.shift.several import several_sets
 from jclip.types import Facts, Row
 
 
@@ -26,6 +27,7 @@ def compare(
     yield from means
     yield from found
     yield from mean_robustness([r for r in found if isinstance(r, Row)], cells)
+    yield from several_sets(cells, options)
     for pair in options.pairs:
         yield from _difference(cells, *pair.split(":"))
 

@@ -18,8 +18,9 @@ from jclip.types import Row
 def measure(subject: Subject, options: Options) -> Iterator[Row | str]:
     """Top-1 of every shift and of what it is compared with; pm-0 and pm-k of films."""
     shifts = subject.of_role("shift", "video")
-    for dataset in dict.fromkeys(map(subject.against, shifts)):
-        if dataset in subject.datasets:
+    clean = map(subject.against, shifts)
+    for dataset in dict.fromkeys([*clean, *options.id_sets]):
+        if dataset in subject.datasets and dataset not in shifts:
             yield subject.row(dataset, TOP1, _share(_hits(subject, dataset), options))
     for dataset in shifts:
         if dataset in subject.of_role("video"):

@@ -41,7 +41,7 @@ class Options:
         the ImageNet testbed's 85 standard models; "own", lines through the standard
         models of the run; or the testbed's file of results, for its lines with bands.
         Sets of which no line is published have one of the run's own, if there can be.
-      least: standard models that a line of the run's own needs.
+      least: standard models that a line of the run's own needs, and models of a plane.
       video_axis: "anchors" sets pm-0 against the accuracy on the same classes and pm-k
         against pm-0 (Taori et al., 2020); "class_matched" sets the mean of pm-0 and pm-k
         against the accuracy on the same classes (Radford et al., 2021).
@@ -50,6 +50,9 @@ class Options:
       conditions: of the average: "eight", "six" with ImageNetV2's samples as one, or
         "seven" as Radford et al. (2021).
       interval: of accuracies: "wilson" at 95 %, or "clopper_pearson" at 99.5 %.
+      id_sets: further clean sets from whose accuracies, beside that on the same
+        classes, the one under shift is expected by a plane through all models of the
+        run (Shi et al., 2023); none by default.
       pairs: models and what they were before an intervention, as "after:before".
     """
 
@@ -62,6 +65,7 @@ class Options:
     frames: int = 10
     conditions: str = "eight"
     interval: str = "wilson"
+    id_sets: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
 
     def __post_init__(self):

@@ -15,6 +15,10 @@ from jclip.studies.shift.cells import (
     EXPECTED,
     LINE,
     MEAN_EFFECTIVE,
+    MULTI_ID,
+    PLANE_INTERCEPT,
+    PLANE_R2,
+    PLANE_SLOPE,
     PM0,
     PM_MEAN,
     RELATIVE,
@@ -44,6 +48,16 @@ LINES = tuple(
     for key, title in (("slope", "slope"), ("intercept", "intercept"), ("r", "r"))
 )
 
+PLANE = Column(MULTI_ID, "effective robustness")
+PLANES = tuple(
+    Column(key, title, "number", "neither")
+    for key, title in (
+        (PLANE_SLOPE, "slope"),
+        (PLANE_INTERCEPT, "intercept"),
+        (PLANE_R2, "R²"),
+    )
+)
+
 
 def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
     """Accuracies, lines and robustness, each in a table, and the figures."""
@@ -61,6 +75,8 @@ def summarise(rows: Sequence[Row], facts: Mapping[str, Facts]) -> Summary:
         _across("shift_clean", "Accuracy on clean images of the same classes", clean),
         Table(EFFECTIVE, "Effective robustness", above, ROBUSTNESS),
         _only("lines", "Lines", rows, LINES),
+        _only(MULTI_ID, "Effective robustness over several clean sets", rows, (PLANE,)),
+        _only("planes", "Planes", rows, PLANES),
         _only(RELATIVE, "Relative robustness", rows, (Column(RELATIVE, "gain"),)),
     ]
     return Summary(
