@@ -150,10 +150,15 @@ def _classes(name: str, entry: Any) -> tuple[str, ...]:
     return tuple(info.label_names())
 
 
+def training(name: str, tag: str) -> dict[str, Any]:
+    """What a released tag says of its training, for `Spec.training`."""
+    word = TRAINING.get(tag)
+    return timm_training(name, word) if word else {}
+
+
 def _training(name: str, tag: str | None, tags: Mapping[str, Any]) -> dict[str, Any]:
     if tag is None:
         return {"tag": ""}
     if tag not in tags:
         raise ValueError(unknown(tag, tags, f"tag of {name}"))
-    word = TRAINING.get(tag)
-    return {"tag": tag, **(timm_training(name, word) if word else {})}
+    return {"tag": tag, **training(name, tag)}

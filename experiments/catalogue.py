@@ -1,11 +1,13 @@
 """Lists models, data sets and studies; checks a data folder; shows images of a set.
 
 python -m experiments.catalogue --models --bundles=bundles
+python -m experiments.catalogue --models --coverage
 python -m experiments.catalogue --studies
 python -m experiments.catalogue --datasets --data_dir=/data --catalogue=mine.toml
 python -m experiments.catalogue --show=world-cue-conflict
 """
 
+import collections
 import dataclasses
 import os
 from collections.abc import Container, Iterable, Sequence
@@ -25,9 +27,14 @@ from jclip.data.user_catalogue import read_catalogue
 from jclip.lookup import lookup
 from jclip.models.bundle import demo_bundles, find_bundle
 from jclip.models.spec import read_spec
+from jclip.models.zoo.coverage import EQUAL, coverage, total, trials
+from jclip.models.zoo.table import LIBRARIES
 from jclip.studies.study import Study, load_study, study_names
 
 MODELS = flags.DEFINE_bool("models", False, "List the converted models.")
+COVERAGE = flags.DEFINE_bool(
+    "coverage", False, "With --models: the released weights that convert, by family."
+)
 STUDIES = flags.DEFINE_bool("studies", False, "List the studies.")
 DATASETS = flags.DEFINE_bool("datasets", False, "List the data sets.")
 BUNDLES = flags.DEFINE_string(
@@ -44,6 +51,10 @@ SHOW = flags.DEFINE_string(
     "show", None, "A data set of which to write some images on one sheet, <name>.png."
 )
 
+COVERED = (
+    *("family", "weights", "files", "architectures", "native"),
+    *("equal by export", "not by export"),
+)
 MISSING = "missing"
 RENDERED = "rendered when read"
 UNKNOWN = "not looked for"  # without --data_dir
@@ -53,7 +64,11 @@ def main() -> None:
     if not (MODELS.value or DATASETS.value or STUDIES.value or SHOW.value):
         raise app.UsageError("give one of --models, --datasets, --studies and --show")
     console = launch.console()
-    if MODELS.value:
+    if COVERAGE.value and not MODELS.value:
+        raise app.UsageError("--coverage is of models: give --models too")
+    if COVERAGE.value:
+        _show_coverage(console)
+    elif MODELS.value:
         _list_models(console)
     if STUDIES.value:
         studies = [load_study(name) for name in study_names()]
@@ -96,6 +111,24 @@ def _list_models(console: Console) -> None:
     ]
     headings = ["model", "network and input", "answers", "parity", "licence"]
     _show(console, headings, lines)
+
+
+def _show_coverage(console: Console) -> None:
+    """Of each library what is released and what of it converts, then what does not."""
+    lines = list(coverage())
+    for library in LIBRARIES:
+        console.print(library)
+        own = [line for line in lines if line.library == library]
+        shown = [*own, total(library, lines)]
+        _show(console, COVERED, [line[1:] for line in shown])
+    tried = trials()
+    outcomes = collections.Counter(trial["outcome"] for trial in tried.values())
+    said = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.most_common())
+    console.print(f"export trials of timm's architectures: {len(tried)}: {said}")
+    for name, trial in tried.items():
+        if trial["outcome"] not in EQUAL:
+            reason = trial.get("error", "").partition("\n")[0]
+            console.print(f"{name}: {trial['outcome']} {reason}", soft_wrap=True)
 
 
 def _list_datasets(console: Console) -> None:

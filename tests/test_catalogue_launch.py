@@ -66,6 +66,15 @@ def test_models_and_studies_are_listed(tmp_path):
     assert all(name in done.stdout for name in study_names())
 
 
+def test_coverage_shows_every_library_and_what_failed(tmp_path):
+    done = catalogue("--models", "--coverage", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for part in ("open_clip", "timm", "torchvision", "ModifiedResNet", "export trials"):
+        assert part in done.stdout
+    (whole, *_) = (line for line in done.stdout.splitlines() if "│ all" in line)
+    assert "│ 196" in whole and "│ 167" in whole and "│ 144" in whole
+
+
 def test_images_of_a_set_are_shown_on_one_sheet(tmp_path):
     own = tmp_path / "mine" / "robin" / "1.png"
     own.parent.mkdir(parents=True)

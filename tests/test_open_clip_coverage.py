@@ -6,6 +6,7 @@ import open_clip
 import pytest
 
 from converters import clip
+from converters.clip_families import clip_family
 from converters.open_clip_models import open_clip_source
 from converters.source import Stated
 from tests import tiny_clip
@@ -30,7 +31,7 @@ CONFIGS = {name: open_clip.get_model_config(name) for name in open_clip.list_mod
 
 
 def test_every_family_is_covered_as_far_as_the_table_says():
-    families = {n: tiny_clip.family_of(n, config) for n, config in CONFIGS.items()}
+    families = {n: clip_family(n, config) for n, config in CONFIGS.items()}
     every = Counter(families.values())
     covered = Counter(families[name] for name in tiny_clip.configs())
     assert {f: (covered[f], n) for f, n in every.items()} == COVERAGE

@@ -7,16 +7,11 @@ from typing import Any
 import open_clip
 import torch
 
+from converters.clip_families import clip_family
 from converters.open_clip_models import network_class
 from tests.shaken import shake
 from tests.tiny_timm import tiny
 
-# By a word of a config's name; the first that fits counts.
-FAMILIES = {
-    **{"SigLIP": "SigLIP", "CLIPA": "CLIPA", "worldwide": "MetaCLIP 2"},
-    **{"EVA": "EVA", "PE-Core": "PE-Core", "ViTamin": "ViTamin"},
-    **{"MobileCLIP": "MobileCLIP", "convnext": "ConvNeXt", "RN": "ModifiedResNet"},
-}
 # Configs of these families are not native, or not all.
 FOREIGN = {"Hugging Face text"}
 REFUSED = {
@@ -26,18 +21,6 @@ REFUSED = {
 }
 
 
-def family_of(name: str, config: dict[str, Any]) -> str:
-    """The family of an open_clip config."""
-    if "hf_model_name" in config["text_cfg"]:
-        return "Hugging Face text"
-    if "multimodal_cfg" in config:
-        return "CoCa"
-    named = (family for word, family in FAMILIES.items() if word in name)
-    return next(
-        named, "other timm" if "timm_model_name" in config["vision_cfg"] else "ViT"
-    )
-
-
 @functools.cache
 def configs() -> dict[str, dict[str, Any]]:
     """Every open_clip config that jclip converts."""
@@ -45,7 +28,7 @@ def configs() -> dict[str, dict[str, Any]]:
     return {
         name: config
         for name, config in found.items()
-        if family_of(name, config) not in FOREIGN and name not in REFUSED
+        if clip_family(name, config) not in FOREIGN and name not in REFUSED
     }
 
 

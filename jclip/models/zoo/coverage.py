@@ -1,0 +1,77 @@
+"""How much of the libraries jclip converts, by family.
+
+`trials.jsonl` has what `python -m converters.sweep` found of timm's architectures with
+random weights: the outcome of the export road for each (see `converters.trials`).
+"""
+
+import collections
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from jclip.models.zoo.table import FOLDER, LIBRARIES, Entry, entries
+
+TRIALS = FOLDER / "trials.jsonl"
+EQUAL = ("ok", "rounding")  # outcomes of a trial whose result is PyTorch's
+
+
+class Line(NamedTuple):
+    """A family of a library.
+
+    Attributes:
+      library, family: names.
+      weights: released ones, and how many different files these are.
+      files: of these.
+      architectures: that they are of, and how many of them there are
+      native: by jclip's own code,
+      exported: by a trial of the export road that gave PyTorch's result,
+      failed: or did not.
+    """
+
+    library: str
+    family: str
+    weights: int
+    files: int
+    architectures: int
+    native: int
+    exported: int
+    failed: int
+
+
+def trials() -> dict[str, Mapping[str, Any]]:
+    """The results of the sweep by the names of timm's architectures."""
+    lines = TRIALS.read_text().splitlines() if TRIALS.exists() else []
+    return {result["name"]: result for result in map(json.loads, lines)}
+
+
+def coverage() -> Iterator[Line]:
+    """A line for each family, library by library."""
+    found = trials()
+    for library in LIBRARIES:
+        families = collections.defaultdict(list)
+        for entry in entries(library):
+            families[entry.family].append(entry)
+        tried = found if library == "timm" else {}
+        for family in sorted(families):
+            yield _line(library, family, families[family], tried)
+
+
+def total(library: str, lines: list[Line]) -> Line:
+    """The sum of a library's lines, in which a file that families share counts once."""
+    own = [line for line in lines if line.library == library]
+    weights, _, *rest = (sum(column) for column in zip(*(line[2:] for line in own)))
+    files = len({entry.origin for entry in entries(library) if entry.weights})
+    return Line(library, "all", weights, files, *rest)
+
+
+def _line(
+    library: str, family: str, released: list[Entry], tried: Mapping[str, Any]
+) -> Line:
+    native = {entry.name for entry in released if "native" in entry.roads}
+    names = {entry.name for entry in released}
+    outcomes = [tried[name]["outcome"] for name in names if name in tried]
+    equal = sum(outcome in EQUAL for outcome in outcomes)
+    origins = [entry.origin for entry in released if entry.weights]
+    counts = len(origins), len({*origins})
+    failed = len(outcomes) - equal
+    return Line(library, family, *counts, len(names), len(native), equal, failed)
