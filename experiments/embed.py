@@ -11,6 +11,8 @@ when it is given again with its --store.
 import collections
 import contextlib
 import dataclasses
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,12 +20,15 @@ import jax
 import jax.numpy as jnp
 from absl import app, flags
 from etils import epath
+from jax.errors import JaxRuntimeError
 from rich.console import Console
 
 from experiments import launch
-from experiments.plan import Plan, Request, demonstration, make_plan
+from experiments.panels import convert_missing, has_panel, in_panels
+from experiments.plan import Pair, Plan, Request, check_data, demonstration, make_plan
 from experiments.progress import Meter
 from jclip.devices import barrier, data_mesh, start_distributed
+from jclip.durable import write_whole
 from jclip.embed import Towers, embed
 from jclip.models.bundle import demo_bundles, load_bundle
 from jclip.store import Embeddings, Store, digest
@@ -36,7 +41,13 @@ WORLD = "runs/world"  # so that the same command finds what it has embedded
 MODELS = flags.DEFINE_list(
     "models",
     [],
-    "Names or folders of bundles; by default jclip's own, of the demonstration world.",
+    "Names or folders of bundles, or panel:clip-83 and panel:imagenet-127, of which what "
+    "is missing is converted; by default jclip's own, of the demonstration world.",
+)
+BUNDLES = flags.DEFINE_string(
+    "bundles",
+    None,
+    "Where the bundles of panels are; by default $JCLIP_BUNDLES, or bundles.",
 )
 STUDIES = flags.DEFINE_list("studies", [], launch.STUDIES_HELP)
 OPTION = flags.DEFINE_multi_string("option", [], launch.OPTION_HELP)
@@ -111,7 +122,8 @@ class Stage:
 
     def check(self, problems: Sequence[str]) -> None:
         """A ValueError for these problems, and for more unreadable images than allowed."""
-        problems = [*problems, *_too_many(self.record["unreadable"])]
+        unreadable = _too_many(self.record["unreadable"])
+        problems = [*problems, *unreadable, *self.plan.lost]
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -132,24 +144,46 @@ def embedded() -> Iterator[Stage]:
     default = demonstration(MODELS.value, DATA_DIR.value, CATALOGUE.value)
     where = OUT.value or (WORLD if default else None)
     out, console = launch.out_folder(where), launch.console()
-    request = _request(out)
-    plan = make_plan(request)
+    plan, request = _plan(out, console)
     # Without a fixed folder the same command would begin anew in another one.
     again = "" if where else f"; if it is stopped, go on with --out={out}"
     console.print(f"{plan.text()}\nresults will be in {out}{again}", soft_wrap=True)
     _keep_compiled(request.store)
     with launch.recorded(out) as record:
         record["left_out"] = plan.left_out
+        plan = plan.without(_make_heads(plan, request, console))
         _keep_facts(plan, request.store)
-        _make_heads(plan, request, console)
-        found = _embed(plan, request, console)
+        found, failed = _embed(plan, request, console)
+        plan = plan.without(failed)
         record["unreadable"] = _unreadable(found)
+        record["left_out"] = [*plan.left_out, *plan.lost]
         yield Stage(plan, request.store, found, out, console, record)
 
 
-def _request(out: epath.Path) -> Request:
+def _plan(out: epath.Path, console: Console) -> tuple[Plan, Request]:
+    """The plan; of panels, the models that are missing are converted before."""
+    going_on = has_panel(MODELS.value)
+    folder = BUNDLES.value or os.environ.get("JCLIP_BUNDLES", "bundles")
+    models, missing = in_panels(MODELS.value, folder)
+    request = _request(out, models, going_on)
+    if not missing:
+        return make_plan(request), request
+    check_data(request)
+    lost = convert_missing(missing, folder, console)
+    models = [name for name in models if name not in lost]
+    if not models:
+        raise ValueError(
+            f"no model could be converted; the last: {[*lost.values()][-1]}"
+        )
+    request = dataclasses.replace(request, models=models)
+    failed = {missing[path].bundle: reason for path, reason in lost.items()}
+    return make_plan(request).without(failed), request
+
+
+def _request(out: epath.Path, models: Sequence[str], keep_going: bool) -> Request:
     return Request(
-        models=MODELS.value,
+        models=models,
+        keep_going=keep_going,
         studies=STUDIES.value or study_names(),
         options=OPTION.value,
         store=Store(STORE.value or out / "store"),
@@ -177,34 +211,53 @@ def _keep_facts(plan: Plan, store: Store) -> None:
         write_facts(store, model, model_facts(spec))
 
 
-def _make_heads(plan: Plan, request: Request, console: Console) -> None:
-    """Puts every head that is missing into the store; loads each bundle once."""
+def _make_heads(plan: Plan, request: Request, console: Console) -> dict[str, str]:
+    """Puts every head that is missing into the store; loads each bundle once.
+
+    Returns the models that failed, with the reasons, where the launch goes on.
+    """
     lacking = collections.defaultdict(list)
     for pair in plan.pairs:
         if request.store.read_head(pair.model, pair.recipe) is None:
             lacking[pair.path].append(pair)
-    for path, pairs in lacking.items() if jax.process_index() == 0 else ():
-        bundle = load_bundle(path, dtype=jnp.dtype(request.precision))
-        # Several data sets may need one and the same head.
-        for pair in {digest(pair.recipe): pair for pair in pairs}.values():
-            labels = pair.dataset.labels
-            console.print(f"{pair.model}: its head for {labels.base}", soft_wrap=True)
-            head, projection = make_head(
-                bundle, labels, request.wording, mesh=data_mesh()
-            )
-            request.store.write_head(pair.model, pair.recipe, head, projection)
+    note = request.store.root / ".failed.json"
+    if jax.process_index() == 0:
+        failed = {}
+        for path, pairs in lacking.items():
+            try:
+                _make_heads_of(path, pairs, request, console)
+            except (ValueError, OSError, JaxRuntimeError) as error:
+                if not request.keep_going:
+                    raise
+                failed[pairs[0].model] = str(error)
+        write_whole(note, json.dumps(failed))
+    barrier("heads are there")
+    return json.loads(note.read_text())
+
+
+def _make_heads_of(
+    path: epath.Path, pairs: Sequence[Pair], request: Request, console: Console
+) -> None:
+    bundle = load_bundle(path, dtype=jnp.dtype(request.precision))
+    # Several data sets may need one and the same head.
+    for pair in {digest(pair.recipe): pair for pair in pairs}.values():
+        labels = pair.dataset.labels
+        console.print(f"{pair.model}: its head for {labels.base}", soft_wrap=True)
+        head, projection = make_head(bundle, labels, request.wording, mesh=data_mesh())
+        request.store.write_head(pair.model, pair.recipe, head, projection)
 
 
 def _embed(
     plan: Plan, request: Request, console: Console
-) -> dict[tuple[str, str], Embeddings]:
-    """What the store holds in the end, by the names of model and data set."""
-    found, towers = {}, Towers()
+) -> tuple[dict[tuple[str, str], Embeddings], dict[str, str]]:
+    """What the store holds in the end, by model and data set, and the models that failed."""
+    found, failed, towers = {}, {}, Towers()
     missing = sum(pair.missing for pair in plan.pairs) // jax.process_count()
     with launch.stop_signal() as stop, Meter(console, missing) as meter:
         for dataset, pairs in plan.by_dataset():
+            paths = [pair.path for pair in pairs if pair.model not in failed]
             embedded = embed(
-                [pair.path for pair in pairs],
+                paths,
                 dataset,
                 batch_size=BATCH_SIZE.value,
                 store=request.store,
@@ -214,9 +267,10 @@ def _embed(
                 workers=WORKERS.value,
                 stop=stop,
                 progress=meter.of(dataset.name),
+                failed=failed.__setitem__ if request.keep_going else None,
             )
             found |= {(model, dataset.name): e for model, e in embedded.items()}
-    return found
+    return found, failed
 
 
 def _unreadable(

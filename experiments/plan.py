@@ -55,6 +55,7 @@ class Request:
       limit: the first so many examples of each set; None for all.
       precision, feature_dtype: see `jclip.embed.embed`.
       wording: how classes are put into words.
+      keep_going: whether the launch goes on without models that fail.
     """
 
     models: Sequence[str]
@@ -68,6 +69,7 @@ class Request:
     precision: str = "float32"
     feature_dtype: str = "float32"
     wording: Wording = dataclasses.field(default_factory=Wording)
+    keep_going: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,18 +104,40 @@ class Plan:
       models: names of those that take part, in the order in which they were given.
       pairs: data set by data set.
       left_out: what was not asked for by name or cannot be answered, with the reason.
+      failed: models that the launch goes on without, with the reason.
     """
 
     studies: Sequence[Study]
     models: Sequence[str]
     pairs: Sequence[Pair]
     left_out: Sequence[str]
+    failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def without(self, failed: Mapping[str, str]) -> "Plan":
+        """What remains when these models have failed too.
+
+        Raises:
+          ValueError: nothing does.
+        """
+        failed = {**self.failed, **failed}
+        pairs = [pair for pair in self.pairs if pair.model not in failed]
+        if not pairs:
+            lines = [f"{name}: {reason}" for name, reason in failed.items()]
+            raise ValueError("\n  ".join(["every model failed", *lines]))
+        models = [name for name in self.models if name not in failed]
+        kept = {"models": models, "pairs": pairs, "failed": failed}
+        return dataclasses.replace(self, **kept)
 
     def by_dataset(self) -> list[tuple[Dataset, list[Pair]]]:
         """Each data set with its pairs."""
         groups = itertools.groupby(self.pairs, key=lambda pair: pair.dataset.name)
         groups = [list(group) for _, group in groups]
         return [(group[0].dataset, group) for group in groups]
+
+    @property
+    def lost(self) -> list[str]:
+        """A line for each model that failed."""
+        return [f"{name} failed: {reason}" for name, reason in self.failed.items()]
 
     def text(self) -> str:
         """The plan as a person reads it."""
@@ -127,6 +151,7 @@ class Plan:
             *(self._line(*each) for each in self.by_dataset()),
             f"images to embed: {missing:,}; in the store: {total - missing:,}",
             *(f"left out: {line}" for line in self.left_out),
+            *self.lost,
         ]
         return "\n".join(lines)
 
@@ -143,6 +168,19 @@ def demonstration(
     return data_dir is None and catalogue is None and {*models} <= {*demo_bundles()}
 
 
+def check_data(request: Request) -> None:
+    """Checks all but the models, which may not be there yet.
+
+    Raises:
+      ValueError: everything that is wrong with the studies and the data, together.
+    """
+    problems = Problems()
+    _, datasets, _ = _data(request, problems)
+    problems.check()
+    if not datasets:
+        raise ValueError("there is no data set to read")
+
+
 def make_plan(request: Request) -> Plan:
     """What the request comes to, after every check that needs no weights.
 
@@ -150,25 +188,34 @@ def make_plan(request: Request) -> Plan:
       ValueError: everything that is wrong with the names, the bundles, the data, the
         store and the free disk, together.
     """
-    problems = Problems()
-    studies = problems.gather(load_study, request.studies)
-    with problems.gathered():
-        studies = with_options(studies, request.options)
-    models = problems.gather(_model, request.models or demo_bundles())
-    problems.twice("study", request.studies)
+    problems, failures = Problems(), Problems()
+    studies, datasets, absent = _data(request, problems)
+    noted = failures if request.keep_going else problems
+    models = noted.gather(_model, request.models or demo_bundles())
     problems.twice("model", [bundle.spec.name for _, bundle in models])
-    specs, absent = _choose(request, studies, problems)
-    datasets = problems.gather(functools.partial(_dataset, request), specs)
     able, unable = _match(models, datasets)
     pairs = problems.gather(functools.partial(_pair, request), able)
     with problems.gathered():
         _check_space(request, pairs)
     problems.check()
     if not pairs:
-        raise ValueError("\n  ".join(["there is nothing to do", *absent, *unable]))
+        reasons = [*absent, *unable, *failures.found]
+        raise ValueError("\n  ".join(["there is nothing to do", *reasons]))
     answering = {pair.model for pair in pairs}
     names = [b.spec.name for _, b in models if b.spec.name in answering]
-    return Plan(studies, names, pairs, (*absent, *unable))
+    return Plan(studies, names, pairs, (*absent, *unable, *failures.found))
+
+
+def _data(
+    request: Request, problems: Problems
+) -> tuple[list[Study], list[Dataset], list[str]]:
+    """The studies, the data sets, and why sets of jclip's own are not among them."""
+    studies = problems.gather(load_study, request.studies)
+    with problems.gathered():
+        studies = with_options(studies, request.options)
+    problems.twice("study", request.studies)
+    specs, absent = _choose(request, studies, problems)
+    return studies, problems.gather(functools.partial(_dataset, request), specs), absent
 
 
 def _model(name: str) -> tuple[epath.Path, Bundle]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from etils import epath
+from jax.errors import JaxRuntimeError
 from jax.sharding import Mesh
 
 from jclip.data.dataset import Batch, Dataset
@@ -31,6 +32,7 @@ FEATURE_DTYPES = ("float32", "float16")
 
 Part = tuple[Job, range, np.ndarray, dict[str, str]]
 Progress = Callable[[str, int, int], None]
+Failed = Callable[[str, str], None]
 
 
 def embed(
@@ -48,6 +50,7 @@ def embed(
     workers: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     progress: Progress = lambda model, done, total: None,
+    failed: Failed | None = None,
 ) -> dict[str, Embeddings]:
     """Features of the images, by the models' names; what the store has is not made again.
 
@@ -72,6 +75,9 @@ def embed(
       workers: threads that decode images; one for each core by default.
       stop: asked after every shard; a true answer ends the run.
       progress: called with a model's name, its examples done, and those it had to do.
+      failed: called with the name of a model that cannot be loaded or run, and why; the
+        others go on, and it is not in the result. Without it the first such model ends
+        the run.
 
     Raises:
       ValueError: an option or name that is not known, a store that another
@@ -94,7 +100,9 @@ def embed(
     _check_names(jobs)
     bounds = {"memory": memory, "disk": disk, "workers": workers}
     cache = functools.partial(Decoded, folder=_local(store), **bounds)
-    loop = _Loop(dataset, mesh, batch_size, np.dtype(feature_dtype), cache, progress)
+    counts = batch_size, np.dtype(feature_dtype)
+    loop = _Loop(dataset, mesh, *counts, cache, progress, failed)
+    told = False
     with contextlib.ExitStack() as locks:
         if store is None:
             whole = gaps([], len(dataset))
@@ -104,10 +112,12 @@ def embed(
         with contextlib.closing(loop.run(jobs)) as parts:
             for job, shard, features, unreadable in parts:
                 job.shards.write(shard.start, features, unreadable)
-                if stop():
+                if told := stop():
                     break
         if store is not None:
             barrier("every process has come to its end")
+        if failed is not None and not told:
+            jobs = _complete(jobs, len(dataset), loop, failed)
         finish(jobs, len(dataset))
     return {job.spec.name: result(job, dataset) for job in jobs}
 
@@ -122,6 +132,8 @@ class _Loop:
     dtype: np.dtype
     cache: Callable[..., Decoded]
     progress: Progress
+    failed: Failed | None
+    given_up: set[str] = dataclasses.field(default_factory=set)
 
     @property
     def step(self) -> int:
@@ -141,6 +153,17 @@ class _Loop:
     def _one(
         self, job: Job, decoded: Decoded, next_jobs: Sequence[Job]
     ) -> Iterator[Part]:
+        try:
+            yield from self._shards(job, decoded, next_jobs)
+        except (ValueError, OSError, JaxRuntimeError) as error:
+            if self.failed is None:
+                raise
+            self.failed(job.spec.name, str(error))
+            self.given_up.add(job.spec.name)
+
+    def _shards(
+        self, job: Job, decoded: Decoded, next_jobs: Sequence[Job]
+    ) -> Iterator[Part]:
         keep = {cell for other in next_jobs for cell in cells(other.ranges, self.step)}
         batches = decoded.batches(cells(job.ranges, self.step), keep)
         # Nothing but this generator holds the model, which goes with it.
@@ -157,6 +180,15 @@ class _Loop:
             done += len(features)
             self.progress(job.spec.name, done, total)
             yield batch, features
+
+
+def _complete(jobs: Sequence[Job], n: int, loop: _Loop, failed: Failed) -> list[Job]:
+    """The jobs that are done; what is left of the others, another process failed at."""
+    done = [job for job in jobs if not job.shards.missing(n)]
+    for job in jobs:
+        if job not in done and job.spec.name not in loop.given_up:
+            failed(job.spec.name, "another process of this launch could not run it")
+    return done
 
 
 def _local(store: Store | None) -> epath.Path | None:
