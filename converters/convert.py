@@ -111,6 +111,7 @@ def convert(source: Source, out: epath.PathLike, name: str | None = None) -> Spe
         parity=parity,
     )
     bundle = Bundle(model, spec, source.tokenizer, source.prompts, source.class_names)
+    del source  # its weights, which are as large as those that are written
     return save_bundle(path, bundle)
 
 
@@ -126,7 +127,10 @@ def converted(source: Source) -> Model:
     )
     shapes = flat({"params": fresh.params, "stats": fresh.stats, "head": head})
     leaves = rules.convert(source.tensors, source.rules, source.unused, shapes)
-    tree = jax.tree.map(jnp.asarray, rules.nested(leaves))
+    for path in leaves:
+        # One at a time, as a large model does not fit in memory three times.
+        leaves[path] = jnp.asarray(leaves[path]).block_until_ready()
+    tree = rules.nested(leaves)
     if head:
         head = Head(
             **tree["head"],

@@ -20,6 +20,7 @@ from absl import app, flags, logging
 from safetensors.torch import save_file
 
 from converters.convert import NAME, SOURCE, read_source
+from converters.open_clip_models import network_class
 
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
 FRESH = flags.DEFINE_string("fresh", None, "A file to write random weights to.")
@@ -31,7 +32,8 @@ def write_fresh(path: str) -> None:
     if SOURCE.value == "timm":
         network = timm.create_model(NAME.value)
     else:
-        network = open_clip.model.CLIP(**open_clip.get_model_config(NAME.value))
+        config = open_clip.get_model_config(NAME.value)
+        network = network_class(config)(**config)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_file(network.state_dict(), path)
 

@@ -143,7 +143,7 @@ def time_encoders() -> None:
         }
         for side in sides.values():
             stack.callback(side.close)
-        turns = list(_turns(sides))
+        turns = list(take_turns(sides))
     report(turns, images)
 
 
@@ -181,7 +181,8 @@ def report(turns: list[dict[str, dict]], images: int) -> None:
     launch.console().print(table)
 
 
-def _turns(sides: dict[str, Side]) -> Iterator[dict[str, dict]]:
+def take_turns(sides: dict[str, Side]) -> Iterator[dict[str, dict]]:
+    """What each side measured, turn by turn, after one that compiles."""
     for side in sides.values():
         side.turn(1)  # compiling, and the first touch of memory
     for _ in range(TURNS.value):

@@ -243,7 +243,9 @@ def _new_folder(path: epath.Path) -> Iterator[epath.Path]:
 
 
 def _write_params(folder: epath.Path, tree: Any) -> None:
-    with _checkpointer() as checkpointer:
+    # Orbax would copy all leaves at once. The largest must fit into the bound.
+    most = max((leaf.nbytes for leaf in jax.tree.leaves(tree)), default=0)
+    with _checkpointer(save_concurrent_gb=1 + most // 10**9) as checkpointer:
         checkpointer.save(folder, tree)
     # It must be there for Orbax to read from gs://, and tells where this machine wrote.
     if (note := folder / "commit_success.txt").exists():
@@ -289,7 +291,7 @@ def _restore(folder: epath.Path, absent: set[str], sharding: Any) -> Any:
         return checkpointer.restore(folder, args=args)
 
 
-def _checkpointer() -> Any:
+def _checkpointer(**bounds: int) -> Any:
     """Orbax for this process alone.
 
     By its default every process of a launch must take part in every load, and waits
@@ -303,7 +305,7 @@ def _checkpointer() -> Any:
         active_processes={index},
         barrier_sync_key_prefix=f"process{index}",
     )
-    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options)
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=options, **bounds)
     return ocp.Checkpointer(handler, multiprocessing_options=options)
 
 
