@@ -8,8 +8,9 @@ import torch
 
 from converters.efficientnet_shapes import BLOCKS, arch_of
 from converters.rules import Rule, conv, keep, linear
+from jclip.models.conv_norm import Conv
 from jclip.models.efficientnet import EfficientNet
-from jclip.models.inverted_residual import Block, Conv
+from jclip.models.inverted_residual import Block
 
 __all__ = ["UNUSED", "arch_of", "rules_of", "timm_names"]
 

@@ -13,7 +13,8 @@ import jax
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
-from jclip.models.inverted_residual import Block, Conv, ConvNorm, Residual
+from jclip.models.conv_norm import Conv, ConvNorm
+from jclip.models.inverted_residual import Block, Residual
 
 
 @dataclasses.dataclass(frozen=True)
