@@ -3,13 +3,26 @@
 import functools
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import timm
 import torch
 from timm.layers import HybridEmbed
 from timm.models.convnext import ConvNeXt
 from timm.models.eva import Eva
+from timm.models.resnet import ResNet
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.vitamin import VitCfg
+
+from converters import rules
+from converters.timm_models import FAMILIES
+from jclip.models.bundle import flat
+from jclip.models.head import Head
+from jclip.models.model import Arch, Model, init
+
+CLASSES = tuple("abcdefg")
+HALF = (0.5, 0.5, 0.5)
 
 
 @functools.cache
@@ -46,4 +59,46 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
     if isinstance(whole, ConvNeXt):
         changes = {"depths": (1, 2, 2, 1), "dims": (8, 16, 24, 32)}
         return changes, {"image_size": 64, "width": 32}
+    if isinstance(whole, ResNet):
+        # 32 divides the widths, since groups of channels do.
+        changes = {"layers": (2, 1, 3, 1), "channels": (32, 32, 64, 64)}
+        # Odd sizes, which means in place of strides refuse in timm as well.
+        means = isinstance(whole.layer2[0].aa, torch.nn.AvgPool2d)
+        width = whole.layer1[0].expansion * 64
+        return changes, {"image_size": 64 if means else 72, "width": width}
     raise ValueError(f"no smaller twin of a {type(whole).__name__} is known")
+
+
+def port(network: torch.nn.Module, size: int) -> Model:
+    """The network, of seven classes, as a jclip model."""
+    family = FAMILIES[type(network)]
+    arch = Arch(family.arch_of(network, size), None, None, HALF, HALF)
+    fresh = jax.eval_shape(lambda key: init(arch, key, CLASSES), jax.random.key(0))
+    head = {"weight": fresh.head.weight, "bias": fresh.head.bias}
+    leaves = rules.convert(
+        family.plain(network.state_dict()),
+        family.rules_of(arch.image),
+        family.UNUSED,
+        flat({"params": fresh.params, "stats": fresh.stats, "head": head}),
+    )
+    tree = jax.tree.map(jnp.asarray, rules.nested(leaves))
+    head = Head(**tree["head"], scale=1.0, classes=CLASSES, normalise=False)
+    return Model(tree["params"], tree.get("stats", {}), head, arch)
+
+
+@torch.no_grad()
+def errors(network: torch.nn.Module, model: Model, size: int) -> dict[str, float]:
+    """max|a-b| / max|b| of features and logits between a network and its port."""
+    pixels = np.asarray(jax.random.uniform(jax.random.key(0), (2, size, size, 3)))
+    maps = network.forward_features(
+        (torch.tensor(pixels).permute(0, 3, 1, 2) - 0.5) / 0.5
+    )
+    features = jax.jit(Model.embed_pixels)(model, pixels)
+    pairs = {
+        "features": (features, network.forward_head(maps, pre_logits=True)),
+        "logits": (model.head(features), network.forward_head(maps)),
+    }
+    return {
+        k: float(np.abs(a - b.numpy()).max() / b.abs().max())
+        for k, (a, b) in pairs.items()
+    }

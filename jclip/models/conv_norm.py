@@ -35,49 +35,64 @@ class Norm:
 
 @dataclasses.dataclass(frozen=True)
 class Conv:
-    """A convolution without bias, its norm and its activation.
+    """A convolution, its norm and its activation.
 
     Attributes:
       width: number of channels that come out.
       kernels: side length in pixels; of several, each acts on its share of the channels
         (MixConv, Tan & Le, 2019, https://arxiv.org/abs/1907.09595).
       group_width: channels that a group sees; 1 is depthwise, 0 one group of all.
-      padding: "symmetric", or TensorFlow's "same", which depends on the input's size and
-        puts an odd pixel on the right and below.
+      norm: None for none.
+      padding: "symmetric", "none", or TensorFlow's "same", which depends on the input's
+        size and puts an odd pixel on the right and below.
       activation: a key of `layers.ACTIVATIONS`, or None.
       blur: side of the binomial filter that takes the stride in the convolution's place,
         after the activation (Zhang, 2019, https://arxiv.org/abs/1904.11486); 0 for none.
       experts: kernels that are mixed for each image (CondConv, Yang et al., 2019,
         https://arxiv.org/abs/1904.04971); 0 for one kernel for all.
+      bias: whether the convolution has one.
+      standardised: every output's kernel has its mean taken off and is divided by its
+        deviation, whose square has this added (Qiao et al., 2019,
+        https://arxiv.org/abs/1903.10520); None for kernels as they are.
     """
 
     width: int
     kernels: tuple[int, ...]
-    norm: Norm
+    norm: Norm | None
     stride: int = 1
     group_width: int = 0
     padding: str = "symmetric"
     activation: str | None = None
     blur: int = 0
     experts: int = 0
+    bias: bool = False
+    standardised: float | None = None
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Conv":
         """The record whose `dataclasses.asdict` this is."""
-        return cls(**{**fields, "norm": Norm(**fields["norm"])})
+        norm = fields["norm"] and Norm(**fields["norm"])
+        return cls(**{**fields, "norm": norm})
 
 
 class ConvNorm(nn.Module):
-    """A convolution, its norm, its activation, and the blur that may take its stride."""
+    """A convolution, its norm, its activation, and the blur that may take its stride.
+
+    A batch norm has the running statistics, and in training the batch's, which move the
+    running ones by a tenth.
+    """
 
     shape: Conv
+    training: bool = False
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "b h w c"], weights: Float[Array, "b e"] | None = None
     ) -> Float[Array, "b y x k"]:
         s = self.shape
-        x = _norm(s.norm)(Convolution(s, name="conv")(x, weights))
+        x = Convolution(s, name="conv")(x, weights)
+        if s.norm is not None:
+            x = norm_of(s.norm, self.training)(x)
         if s.activation is not None:
             x = ACTIVATIONS[s.activation](x)
         return blurred(x, s.blur, s.stride) if s.blur else x
@@ -90,7 +105,7 @@ class Convolution(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b h w c"], weights: Float[Array, "b e"] | None
+        self, x: Float[Array, "b h w c"], weights: Float[Array, "b e"] | None = None
     ) -> Float[Array, "b y x k"]:
         count = len(self.shape.kernels)
         ends = np.cumsum(shares(x.shape[-1], count))[:-1]
@@ -103,7 +118,11 @@ class Convolution(nn.Module):
                 parts, names, self.shape.kernels, widths, strict=True
             )
         ]
-        return jnp.concatenate(convolved, axis=-1)
+        y = jnp.concatenate(convolved, axis=-1)
+        if self.shape.bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.shape.width,))
+            y = y + bias[None, None, None]
+        return y
 
     def _part(self, x, name, side, width, weights):
         s = self.shape
@@ -112,6 +131,8 @@ class Convolution(nn.Module):
         batch = (0,) if experts else ()
         fresh = nn.initializers.he_normal((-4, -3, -2), batch_axis=batch)
         kernel = self.param(name, fresh, experts + shape)
+        if s.standardised is not None:
+            kernel = standardised(kernel, s.standardised)
         x, kernel = nn.dtypes.promote_dtype(x, kernel)
         stride = 1 if s.blur else s.stride
         sizes = x.shape[1:3]
@@ -146,10 +167,17 @@ class EvoNorm(nn.Module):
         return each[:, None, None].astype(x.dtype)
 
 
-def _norm(norm: Norm) -> nn.Module:
+def norm_of(norm: Norm, training: bool = False) -> nn.Module:
+    """The norm, under the name "norm"."""
     eps = norm.epsilon
     return {
-        "batch": lambda: nn.BatchNorm(True, epsilon=eps, name="norm"),
+        "batch": lambda: nn.BatchNorm(
+            not training,
+            momentum=0.9,
+            epsilon=eps,
+            use_fast_variance=False,
+            name="norm",
+        ),
         "group": lambda: nn.GroupNorm(
             norm.groups, epsilon=eps, use_fast_variance=False, name="norm"
         ),
@@ -157,6 +185,16 @@ def _norm(norm: Norm) -> nn.Module:
         "evo": lambda: EvoNorm(norm, name="norm"),
         "affine": lambda: EvoNorm(norm, name="norm"),
     }[norm.kind]()
+
+
+def standardised(
+    kernel: Float[Array, "y x i o"], epsilon: float
+) -> Float[Array, "y x i o"]:
+    """The kernel with mean zero and variance one for every output."""
+    exact = kernel.astype(jnp.float32)
+    mean = exact.mean((0, 1, 2), keepdims=True)
+    variance = exact.var((0, 1, 2), keepdims=True)
+    return ((exact - mean) * jax.lax.rsqrt(variance + epsilon)).astype(kernel.dtype)
 
 
 def shares(channels: int, count: int) -> list[int]:

@@ -14,19 +14,26 @@ from jclip.arrays import Array, Float
 
 def padding(size: int, side: int, stride: int, mode: str) -> tuple[int, int]:
     """Pixels of zeros before and after an axis of `size` pixels."""
+    if mode == "none":
+        return 0, 0
     if mode == "symmetric":
         return ((side - 1) // 2,) * 2
     total = max((math.ceil(size / stride) - 1) * stride + side - size, 0)
     return total // 2, total - total // 2
 
 
-def blurred(x: Float[Array, "b h w c"], side: int, stride: int) -> Array:
-    """Every `stride`-th pixel after a binomial filter over an edge of zeros."""
+def blurred(
+    x: Float[Array, "b h w c"], side: int, stride: int, edge: int | None = None
+) -> Array:
+    """Every `stride`-th pixel after a binomial filter over an edge of zeros.
+
+    The edge is as wide as half the filter, if no other width is given.
+    """
     taps = np.array([math.comb(side - 1, i) for i in range(side)]) / 2 ** (side - 1)
     kernel = jnp.asarray(np.outer(taps, taps), x.dtype)[:, :, None, None]
     kernel = jnp.broadcast_to(kernel, (side, side, 1, x.shape[-1]))
-    pads = (padding(side, side, stride, "symmetric"),) * 2
-    return convolve(x, kernel, stride, pads)
+    edge = (side - 1) // 2 if edge is None else edge
+    return convolve(x, kernel, stride, ((edge, edge),) * 2)
 
 
 def convolve(

@@ -14,6 +14,7 @@ from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
+from jclip.models.resnet import RegNet, ResNet, ResNetV2
 from jclip.models.vit import VisionTransformer
 
 # Family and kind of each image tower.
@@ -23,6 +24,9 @@ FAMILIES = {
     ModifiedResNet: ("resnet", "cnn"),
     EfficientNet: ("efficientnet", "cnn"),
     ConvNeXt: ("convnext", "cnn"),
+    ResNet: ("resnet", "cnn"),
+    ResNetV2: ("resnetv2", "cnn"),
+    RegNet: ("regnet", "cnn"),
     # It says so itself.
     ExportedNetwork: operator.attrgetter("family", "sort"),
 }

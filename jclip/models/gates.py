@@ -49,3 +49,22 @@ class Excitation(nn.Module):
         logits = nn.Dense(1, name="attention")(pixels).astype(jnp.float32)
         shares = jax.nn.softmax(logits, axis=1).astype(x.dtype)
         return jnp.einsum("bpc,bp->bc", pixels, shares[:, :, 0])
+
+
+class ChannelConvolution(nn.Module):
+    """The same from a convolution over the channels' means (ECA-Net, Wang et al., 2020).
+
+    https://arxiv.org/abs/1910.03151
+    """
+
+    side: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (self.side, 1, 1))
+        means, kernel = nn.dtypes.promote_dtype(x.mean((1, 2))[:, :, None], kernel)
+        pad, numbers = self.side // 2, ("NWC", "WIO", "NWC")
+        y = jax.lax.conv_general_dilated(
+            means, kernel, (1,), ((pad, pad),), dimension_numbers=numbers
+        )
+        return x * jax.nn.sigmoid(y)[:, None, None, :, 0]
