@@ -11,9 +11,18 @@ import timm
 import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from timm.models.efficientnet import EfficientNet
+from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
+from timm.models.resnetv2 import ResNetV2
 
-from converters import efficientnet, timm_resnet, timm_towers, torch_io
+from converters import (
+    efficientnet,
+    timm_regnet,
+    timm_resnet,
+    timm_resnetv2,
+    timm_towers,
+    torch_io,
+)
 from converters.exported_source import exported_source, load
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
@@ -24,6 +33,8 @@ from jclip.types import Preprocess
 FAMILIES = {
     EfficientNet: efficientnet,
     ResNet: timm_resnet,
+    ResNetV2: timm_resnetv2,
+    RegNet: timm_regnet,
     **timm_towers.FAMILIES,
 }
 # timm's table of the names that it has renamed has no public reader.

@@ -147,7 +147,7 @@ def _has_no_bias(part: nn.Module) -> bool:
 
 def layer_rules(convolution: str, norm: str, target: str) -> list[Rule]:
     """The rules of a convolution and its norm, which `target` gets."""
-    return at(lambda match: match.expand(target), conv_lines(convolution, norm))
+    return at(lambda _: target + "/", conv_lines(convolution, norm))
 
 
 # A pattern, the tree, the leaf below the target, and the transform.
@@ -187,10 +187,13 @@ def gate_lines(gate: str, below: str) -> list[Line]:
 
 
 def at(place: Callable[[re.Match], str], lines: Sequence[Line]) -> list[Rule]:
-    """The rules of lines whose targets lie where `place` says for a match."""
+    """The rules of lines below the path that `place` gives for a match.
+
+    That is empty, or ends in a slash.
+    """
 
     def target(tree: str, leaf: str) -> Callable[[re.Match], str]:
-        return lambda match: f"{tree}/{place(match)}/{match.expand(leaf)}"
+        return lambda match: f"{tree}/{place(match)}{match.expand(leaf)}"
 
     return [
         (pattern, target(tree, leaf), transform)
@@ -209,7 +212,8 @@ def block_rules(
 
     def place(match: re.Match) -> str:
         stage, number = int(match[1]) - first[0], int(match[2]) - first[1]
-        return places.get((stage, number), f"stage{stage}_block{number}")
+        # Of a file with more blocks than there should be, the path has no place.
+        return places.get((stage, number), f"stage{stage}_block{number}") + "/"
 
     return at(place, lines)
 

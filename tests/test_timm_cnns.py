@@ -32,10 +32,23 @@ KINDS = {
     "resnet50_gn": "norm over groups",
     "resnetaa50d": "means in place of strides",
     "resnetblur50": "blur in place of strides",
+    "resnetv2_50": "norms first",
+    "resnetv2_34d": "norms first, two convolutions a block, deep stem",
+    "resnetv2_50d_gn": "norms of groups first",
+    "resnetv2_50d_evos": "EvoNorm first",
+    "resnetv2_50x1_bit": "standardised kernels",
+    "regnetx_002": "RegNet X",
+    "regnety_002": "RegNet Y: squeeze and excitation on the hidden channels",
+    "regnetv_040": "RegNet V: norms first, added to the normed input",
+    "regnetv_064": "RegNet V with means before the shortcuts",
+    "regnetz_040": "RegNet Z: no shortcuts, last activation",
+    "regnetz_040_h": "RegNet Z with a last convolution",
 }
 # By timm's module: how many architectures are covered, and what of the others is not.
 COUNTS = {
     "resnet": (64, {}),
+    "resnetv2": (14, {}),
+    "regnet": (34, {}),
 }
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import timm
 import torch
 from timm.layers import HybridEmbed
+from timm.models import resnetv2
 from timm.models.convnext import ConvNeXt
 from timm.models.eva import Eva
+from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
+from timm.models.resnetv2 import PreActBasic, ResNetV2
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.vitamin import VitCfg
 
@@ -37,6 +40,9 @@ def tiny(name: str) -> tuple[str, dict[str, int]]:
         whole = timm.create_model(name)
     changes, sizes = _smaller(whole)
     original = timm.model_entrypoint(name)
+    if name.endswith("_bit"):
+        # Its own function takes no depths.
+        original = functools.partial(resnetv2._create_resnetv2_bit, name)
 
     def build(pretrained: bool = False, **options: Any) -> torch.nn.Module:
         return original(pretrained, **{**options, **changes})
@@ -66,6 +72,15 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         means = isinstance(whole.layer2[0].aa, torch.nn.AvgPool2d)
         width = whole.layer1[0].expansion * 64
         return changes, {"image_size": 64 if means else 72, "width": width}
+    if isinstance(whole, ResNetV2):
+        changes = {"layers": (2, 1, 3, 1), "channels": (128, 128, 256, 256)}
+        if isinstance(whole.stages[0].blocks[0], PreActBasic):
+            changes["channels"] = (32, 32, 64, 64)
+        return changes, {"image_size": 72, "width": changes["channels"][-1]}
+    if isinstance(whole, RegNet):
+        # Stages of 1, 1, 3 and 2 blocks.
+        changes = {"w0": 16, "wa": 14.0, "wm": 1.9, "depth": 7, "group_size": 4}
+        return changes, {"image_size": 72, "width": 112}
     raise ValueError(f"no smaller twin of a {type(whole).__name__} is known")
 
 

@@ -53,7 +53,8 @@ def stacked(blocks: Iterable[Any]) -> tuple[Any, ...]:
     """
     found = []
     for i, block in enumerate(blocks):
-        found.append((block, i if block.shortcut is not None else None))
+        same = block.shortcut is None and block.skip != "none"
+        found.append((block, None if same else i))
     return tuple(
         dataclasses.replace(block, repeats=len(list(same)))
         for (block, _), same in itertools.groupby(found)
