@@ -10,17 +10,21 @@ from typing import Any
 import timm
 import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
+from timm.models.densenet import DenseNet
 from timm.models.efficientnet import EfficientNet
 from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import ResNetV2
+from timm.models.vgg import VGG
 
 from converters import (
     efficientnet,
+    timm_densenet,
     timm_regnet,
     timm_resnet,
     timm_resnetv2,
     timm_towers,
+    timm_vgg,
     torch_io,
 )
 from converters.exported_source import exported_source, load
@@ -35,6 +39,8 @@ FAMILIES = {
     ResNet: timm_resnet,
     ResNetV2: timm_resnetv2,
     RegNet: timm_regnet,
+    VGG: timm_vgg,
+    DenseNet: timm_densenet,
     **timm_towers.FAMILIES,
 }
 # timm's table of the names that it has renamed has no public reader.

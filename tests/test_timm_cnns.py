@@ -43,12 +43,18 @@ KINDS = {
     "regnetv_064": "RegNet V with means before the shortcuts",
     "regnetz_040": "RegNet Z: no shortcuts, last activation",
     "regnetz_040_h": "RegNet Z with a last convolution",
+    "vgg11": "VGG of an image below the window of its hidden layer",
+    "vgg13_bn": "VGG with norms, of an image above it",
+    "densenet121": "DenseNet",
+    "densenetblur121d": "DenseNet with a deep stem and a blur",
 }
 # By timm's module: how many architectures are covered, and what of the others is not.
 COUNTS = {
     "resnet": (64, {}),
     "resnetv2": (14, {}),
     "regnet": (34, {}),
+    "vgg": (8, {}),
+    "densenet": (5, {}),
 }
 
 

@@ -11,10 +11,12 @@ import torch
 from timm.layers import HybridEmbed
 from timm.models import resnetv2
 from timm.models.convnext import ConvNeXt
+from timm.models.densenet import DenseNet
 from timm.models.eva import Eva
 from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import PreActBasic, ResNetV2
+from timm.models.vgg import VGG
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.vitamin import VitCfg
 
@@ -47,9 +49,20 @@ def tiny(name: str) -> tuple[str, dict[str, int]]:
     def build(pretrained: bool = False, **options: Any) -> torch.nn.Module:
         return original(pretrained, **{**options, **changes})
 
+    if isinstance(whole, VGG):
+        build = functools.partial(_vgg, normed=whole.use_norm)
     build.__name__ = f"tiny_{name}"
     timm.models.register_model(build)
     return build.__name__, sizes
+
+
+def _vgg(
+    pretrained: bool = False, num_classes: int = 1000, normed: bool = False, **_: Any
+) -> VGG:
+    """A VGG, of which timm's own functions make no smaller one."""
+    widths = [8, "M", 16, "M", 16, 16, "M", 24, "M", 32, "M"]
+    norm = torch.nn.BatchNorm2d if normed else None
+    return VGG(widths, num_classes, mlp_ratio=1 / 64, norm_layer=norm)
 
 
 def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
@@ -66,21 +79,27 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         changes = {"depths": (1, 2, 2, 1), "dims": (8, 16, 24, 32)}
         return changes, {"image_size": 64, "width": 32}
     if isinstance(whole, ResNet):
-        # 32 divides the widths, since groups of channels do.
-        changes = {"layers": (2, 1, 3, 1), "channels": (32, 32, 64, 64)}
+        # Norms over 32 groups of channels are worse conditioned with fewer.
+        changes = {"layers": (2, 1, 3, 1), "channels": (64,) * 4}
         # Odd sizes, which means in place of strides refuse in timm as well.
         means = isinstance(whole.layer2[0].aa, torch.nn.AvgPool2d)
         width = whole.layer1[0].expansion * 64
         return changes, {"image_size": 64 if means else 72, "width": width}
     if isinstance(whole, ResNetV2):
-        changes = {"layers": (2, 1, 3, 1), "channels": (128, 128, 256, 256)}
+        changes = {"layers": (2, 1, 3, 1), "channels": (256,) * 4}
         if isinstance(whole.stages[0].blocks[0], PreActBasic):
-            changes["channels"] = (32, 32, 64, 64)
+            changes["channels"] = (64,) * 4
         return changes, {"image_size": 72, "width": changes["channels"][-1]}
     if isinstance(whole, RegNet):
         # Stages of 1, 1, 3 and 2 blocks.
         changes = {"w0": 16, "wa": 14.0, "wm": 1.9, "depth": 7, "group_size": 4}
         return changes, {"image_size": 72, "width": 112}
+    if isinstance(whole, VGG):
+        # Smaller than the window of the first hidden layer, or larger.
+        return {}, {"image_size": 256 if whole.use_norm else 64, "width": 4096}
+    if isinstance(whole, DenseNet):
+        changes = {"growth_rate": 8, "block_config": (2, 3, 1)}
+        return changes, {"image_size": 72, "width": 28}
     raise ValueError(f"no smaller twin of a {type(whole).__name__} is known")
 
 

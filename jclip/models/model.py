@@ -9,12 +9,14 @@ import jax.numpy as jnp
 
 from jclip.arrays import Array, Float, Int, Leaf, UInt8
 from jclip.models.convnext import ConvNeXt
+from jclip.models.densenet import DenseNet
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.head import Head
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
 from jclip.models.text import TextTransformer
+from jclip.models.vgg import VGG
 from jclip.models.vit import VisionTransformer
 
 TOWERS = {
@@ -25,6 +27,8 @@ TOWERS = {
     "resnet": ResNet,
     "resnetv2": ResNetV2,
     "regnet": RegNet,
+    "vgg": VGG,
+    "densenet": DenseNet,
     "exported": ExportedNetwork,
     "text": TextTransformer,
 }

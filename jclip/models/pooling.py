@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
@@ -45,3 +46,25 @@ def pooled(x: Float[Array, "b h w c"], pool: Pool) -> Float[Array, "b y x c"]:
     if pool.zeros:
         x, around = jnp.pad(x, ((0, 0), *around, (0, 0))), ((0, 0),) * 2
     return nn.max_pool(x, window, strides, around)
+
+
+def at_least(x: Float[Array, "b h w c"], side: int) -> Float[Array, "b y x c"]:
+    """The image spread out to `side` pixels along each axis that has fewer.
+
+    A new pixel is the mean of the old ones that it touches, as PyTorch's adaptive
+    pooling has it.
+    """
+    for axis in (1, 2):
+        if x.shape[axis] < side:
+            shares = jnp.asarray(_shares(x.shape[axis], side), x.dtype)
+            x = jnp.moveaxis(jnp.tensordot(shares, x, (1, axis)), 0, axis)
+    return x
+
+
+def _shares(size: int, side: int) -> np.ndarray:
+    """(side, size): of each new pixel, its mean over the old ones."""
+    starts = np.arange(side) * size // side
+    ends = -(-np.arange(1, side + 1) * size // side)
+    old = np.arange(size)
+    touched = (old >= starts[:, None]) & (old < ends[:, None])
+    return touched / touched.sum(1, keepdims=True)
