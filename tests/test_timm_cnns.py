@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
+from converters import convert as launch
 from converters import timm_resnet
-from converters.timm_models import FAMILIES
+from converters.source import Stated
+from converters.timm_models import FAMILIES, timm_source
+from jclip.models.bundle import flat, load_bundle
+from jclip.models.canary import relative
 from jclip.models.conv_norm import Norm
+from jclip.models.description import FAMILIES as FACTS
 from jclip.models.model import Arch, Model
 from jclip.models.pooling import Pool
+from tests import tiny_export
 from tests.shaken import shake
 from tests.tiny_timm import CLASSES, HALF, errors, port, tiny
 
@@ -71,20 +78,59 @@ def test_features_and_logits_are_those_of_timm(name):
     assert max(found.values()) <= TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["resnet18"])
+# One of each family, with a norm whose statistics training moves.
+FAMILY = {
+    "resnet50d": ("stem1", "conv1.1"),
+    "resnetv2_50": ("stage1_block0/layer2", "stages.1.blocks.0.norm2"),
+    "regnety_002": ("stage2_blocks1/layer1", "s3.b2.conv1.bn"),
+    "vgg13_bn": ("layer1", "features.1"),
+    "densenet121": ("stage1_layer2/layer2", "features.denseblock2.denselayer3.norm2"),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY)
 def test_training_takes_the_statistics_of_the_batch(name):
     network, model, size = twin(name)
+    # Copied, since PyTorch changes its own arrays in place.
+    model = jax.tree.map(np.array, model)
     pixels = np.asarray(jax.random.uniform(jax.random.key(1), (4, size, size, 3)))
     x = (torch.tensor(pixels).permute(0, 3, 1, 2) - 0.5) / 0.5
+    for part in network.train().modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.eval()
     with torch.no_grad():
-        maps = network.train().forward_features(x)
-        theirs = network.forward_head(maps, pre_logits=True).numpy()
-    trained = jax.jit(Model.train_pixels)
-    features, stats = trained(model, pixels, jax.random.key(0))
-    assert np.abs(features - theirs).max() <= TOLERANCE * np.abs(theirs).max()
-    mean = network.bn1.running_mean.numpy()
-    np.testing.assert_allclose(stats["stem1"]["norm"]["mean"], mean, atol=1e-6)
-    assert np.abs(mean - model.stats["stem1"]["norm"]["mean"]).max() > 0.01
+        theirs = network.forward_head(network.forward_features(x), pre_logits=True)
+    features, stats = jax.jit(Model.train_pixels)(model, pixels, jax.random.key(0))
+    assert np.abs(features - theirs.numpy()).max() <= 1e-4 * theirs.abs().max()
+    path, module = FAMILY[name]
+    before, after = (flat(each)[f"{path}/norm/mean"] for each in (model.stats, stats))
+    moved = network.get_submodule(module).running_mean.numpy()
+    first = (0,) * (np.ndim(after) - 1)
+    np.testing.assert_allclose(np.asarray(after)[first], moved, atol=1e-4)
+    assert np.abs(np.asarray(before)[first] - moved).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_both_roads_lead_to_the_same_features_and_facts(name):
+    network, native, size = twin(name)
+    captured, exported = tiny_export.port(network, size)
+    pixels = tiny_export.pixels(size)
+    ours, theirs = (jax.jit(m.embed_pixels)(pixels) for m in (native, exported))
+    assert relative(np.asarray(ours), np.asarray(theirs)) <= TOLERANCE
+    family = type(network).__module__.rpartition(".")[2]
+    assert FACTS[type(native.arch.image)] == (family, captured.tower.sort)
+
+
+def test_a_classifier_that_is_a_convolution_becomes_a_bundle(tmp_path):
+    name, file = "resnetv2_50.a1h_in1k", str(tmp_path / "mine.safetensors")
+    kwargs = {"layers": (1, 1, 1, 1), "channels": (16, 16, 32, 32)}
+    network = shake(timm.create_model("resnetv2_50", **kwargs))
+    save_file(network.state_dict(), file)
+    source = timm_source(name, file, Stated(model_kwargs=kwargs))
+    spec = launch.convert(source, tmp_path)
+    assert max(spec.parity.values()) <= TOLERANCE and len(spec.classes) == 1000
+    bundle = load_bundle(tmp_path / spec.name)
+    assert bundle.model.head.weight.shape == (32, 1000)
 
 
 def with_imagenet_head(module: str) -> list[str]:
@@ -162,7 +208,7 @@ def test_a_wrong_shape_is_noticed():
         assert errors(network, faulty, size)["features"] > 10 * TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["ecaresnet50t"])
+@pytest.mark.parametrize("name", ["ecaresnet50t", *FAMILY])
 def test_an_architecture_is_plain_data_that_can_be_hashed(name):
     with torch.device("meta"):
         network = timm.create_model(name)
