@@ -34,7 +34,7 @@ PARTS: dict[type, dict[str, Any]] = {
     **{kind: {} for kind in (*ACTIVATIONS, nn.Sequential, nn.Dropout, nn.Sigmoid)},
     **{kind: {} for kind in (Sigmoid, nn.Linear, Linear, nn.Flatten)},
     nn.AdaptiveAvgPool2d: {},
-    nn.Conv2d: {"padding_mode": "zeros", "dilation": (1, 1)},
+    nn.Conv2d: {"padding_mode": "zeros"},
     nn.BatchNorm2d: {"affine": True, "track_running_stats": True},
     BatchNormAct2d: {"affine": True, "track_running_stats": True},
     nn.MaxPool2d: {"dilation": 1, "ceil_mode": False, "return_indices": False},
@@ -50,7 +50,8 @@ def conv_of(
 ) -> Conv:
     """A convolution, its norm and its activation; a norm may hold one itself."""
     groups, inputs = convolution.groups, convolution.in_channels
-    side = convolution.kernel_size[0]
+    side, dilation = convolution.kernel_size[0], convolution.dilation[0]
+    reach = dilation * (side - 1)
     if activation is None:
         activation = getattr(norm, "act", None)
     return Conv(
@@ -59,10 +60,11 @@ def conv_of(
         norm=norm_of(norm),
         stride=convolution.stride[0],
         group_width=0 if groups == 1 else inputs // groups,
-        padding="symmetric" if convolution.padding[0] == side // 2 else "none",
+        padding="symmetric" if convolution.padding[0] == reach // 2 else "none",
         activation=activation_of(activation),
         bias=convolution.bias is not None,
         standardised=convolution.eps if type(convolution) is StdConv2d else None,
+        dilations=(dilation,) if dilation > 1 else (),
     )
 
 
@@ -125,12 +127,13 @@ def problems(module: nn.Module) -> Iterator[str]:
 
 def _irregular(path: str, part: nn.Conv2d) -> Iterator[str]:
     side, pad = part.kernel_size[0], part.padding[0]
-    for name in ("kernel_size", "stride", "padding"):
+    reach = part.dilation[0] * (side - 1)
+    for name in ("kernel_size", "stride", "padding", "dilation"):
         value = getattr(part, name)
         if value != value[:1] * 2:
             yield f"{path}.{name} is {value!r}, expected two equal numbers"
-    if pad not in (0, (side - 1) // 2):
-        yield f"{path}.padding is {pad}, expected 0 or {(side - 1) // 2}"
+    if pad not in (0, reach // 2):
+        yield f"{path}.padding is {pad}, expected 0 or {reach // 2}"
 
 
 def _mean_problems(path: str, part: nn.AvgPool2d) -> Iterator[str]:

@@ -1,15 +1,22 @@
-"""timm's ResNet, ResNeXt, SE-, ECA- and RS-ResNet and SENet: shape and rules."""
+"""timm's ResNet and its kin (ResNeXt, SE-, ECA-, RS-, SKNet, ResNeSt): shape and rules."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
-from timm.layers import BlurPool2d, DropPath, EcaModule, GroupNorm, SEModule
-from timm.models import resnet
+from timm.layers import (
+    BlurPool2d,
+    ConvNormAct,
+    DropPath,
+    EcaModule,
+    GroupNorm,
+    SEModule,
+)
+from timm.models import resnest, resnet, sknet
 from torch import nn
 
-from converters import timm_parts
+from converters import timm_parts, timm_split
 from converters.coverage import refuse, uncovered
 from converters.rules import Rule, head_rules
 from converters.timm_parts import (
@@ -36,11 +43,20 @@ __all__ = ["UNUSED", "arch_of", "plain", "rules_of"]
 SHAPE = ResNet
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 # The numbers of the convolutions of a block, in timm's names.
-NUMBERS = {resnet.BasicBlock: (1, 2), resnet.Bottleneck: (1, 2, 3)}
+NUMBERS = {
+    resnet.BasicBlock: (1, 2),
+    resnet.Bottleneck: (1, 2, 3),
+    resnest.ResNestBottleneck: (1, 2, 3),
+    sknet.SelectiveKernelBasic: (1, 2),
+    sknet.SelectiveKernelBottleneck: (1, 2, 3),
+}
+DILATED = (resnet.BasicBlock, resnet.Bottleneck)
 COVERED: dict[type, dict[str, Any]] = {
     **PARTS,
     **{kind: {} for kind in (GroupNorm, DropPath, nn.Conv1d)},
-    **{kind: {"dilation": 1} for kind in NUMBERS},
+    **{kind: {} for kind in (*NUMBERS, *timm_split.KINDS)},
+    **{kind: {"dilation": 1} for kind in DILATED},
+    ConvNormAct: {"aa": None},
     resnet.ResNet: {"in_chans": 3},
     SEModule: {"add_maxpool": False},
     EcaModule: {"conv2": None},
@@ -78,6 +94,7 @@ def rules_of(shape: ResNet) -> list[Rule]:
     block, shortcut = r"layer(\d)\.(\d+)\.", r"layer(\d)\.(\d+)\.downsample\."
     lines = [
         *conv_lines(block + r"conv(\d)", block + r"bn(\d)", r"layer\3/"),
+        *timm_split.lines(block),
         *gate_lines(block + "se", f"layer{len(blocks[0].layers)}/"),
         *conv_lines(f"{shortcut}{first}", f"{shortcut}{first + 1}", "shortcut/"),
     ]
@@ -85,8 +102,8 @@ def rules_of(shape: ResNet) -> list[Rule]:
 
 
 def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors in the layout that the rules read, which is timm's own."""
-    return dict(tensors)
+    """The tensors in the layout that the rules read, which is that of a ResNet."""
+    return timm_split.plain(tensors)
 
 
 def _stem_names(count: int) -> list[tuple[str, str]]:
@@ -121,26 +138,39 @@ def _replaces_pool(module: nn.Module) -> bool:
 def _block_of(block: nn.Module) -> Block:
     numbers = NUMBERS[type(block)]
     *first, last = (_layer_of(block, number) for number in numbers)
+    gate = getattr(block, "se", None)
     last = replace(
         last,
         conv=replace(last.conv, activation=None),
-        gate=gate_of(block.se),
-        neighbours=neighbours_of(block.se),
+        gate=gate_of(gate),
+        neighbours=neighbours_of(gate),
     )
     # A blur or a mean takes the stride of the convolution over pixels.
-    first[-1] = replace(first[-1], pools=pools_of(block.aa))
+    for i, name in ((0, "avd_first"), (-1, "avd_last"), (-1, "aa")):
+        pools = pools_of(getattr(block, name, None))
+        first[i] = replace(first[i], pools=(*first[i].pools, *pools))
     shortcut, pool = _shortcut_of(block.downsample)
     return Block(
         layers=(*first, last),
         shortcut=shortcut,
         shortcut_pool=pool,
-        activation=activation_of(getattr(block, f"act{numbers[-1]}")),
+        activation=activation_of(_last_activation(block)),
     )
 
 
 def _layer_of(block: nn.Module, number: int) -> Layer:
-    parts = (getattr(block, f"{part}{number}") for part in ("conv", "bn", "act"))
-    return Layer(conv_of(*parts))
+    part = getattr(block, f"conv{number}")
+    if type(part) in timm_split.KINDS:
+        return timm_split.layer_of(part)
+    if type(part) is ConvNormAct:
+        return Layer(conv_of(part.conv, part.bn))
+    rest = (getattr(block, f"{kind}{number}") for kind in ("bn", "act"))
+    return Layer(conv_of(part, *rest))
+
+
+def _last_activation(block: nn.Module) -> nn.Module:
+    name = f"act{NUMBERS[type(block)][-1]}"
+    return getattr(block, name, None) or block.act
 
 
 def _shortcut_of(part: nn.Module | None) -> tuple[Conv | None, Pool | None]:
@@ -153,6 +183,7 @@ def _shortcut_of(part: nn.Module | None) -> tuple[Conv | None, Pool | None]:
 
 def _problems(module: nn.Module) -> Iterator[str]:
     """What is covered part by part, and not in this combination."""
+    yield from timm_split.problems(module)
     if _replaces_pool(module) and len(module.maxpool) != 3:
         yield "maxpool is a convolution with a blur before its norm"
     if any(hasattr(module, f"layer{i}") for i in (0, 5)):

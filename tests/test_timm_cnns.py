@@ -39,6 +39,11 @@ KINDS = {
     "resnet50_gn": "norm over groups",
     "resnetaa50d": "means in place of strides",
     "resnetblur50": "blur in place of strides",
+    "resnest50d": "split attention, means after it",
+    "resnest50d_1s4x24d": "split attention of one version, before it a mean",
+    "resnest50d_4s2x40d": "split attention in groups",
+    "skresnet34": "selective kernels on shares of the input",
+    "skresnext50_32x4d": "selective kernels on the whole input",
     "resnetv2_50": "norms first",
     "resnetv2_34d": "norms first, two convolutions a block, deep stem",
     "resnetv2_50d_gn": "norms of groups first",
@@ -58,6 +63,8 @@ KINDS = {
 # By timm's module: how many architectures are covered, and what of the others is not.
 COUNTS = {
     "resnet": (64, {}),
+    "resnest": (8, {}),
+    "sknet": (3, {}),
     "resnetv2": (14, {}),
     "regnet": (34, {}),
     "vgg": (8, {}),

@@ -82,7 +82,7 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         # Norms over 32 groups of channels are worse conditioned with fewer.
         changes = {"layers": (2, 1, 3, 1), "channels": (64,) * 4}
         # Odd sizes, which means in place of strides refuse in timm as well.
-        means = isinstance(whole.layer2[0].aa, torch.nn.AvgPool2d)
+        means = isinstance(getattr(whole.layer2[0], "aa", None), torch.nn.AvgPool2d)
         width = whole.layer1[0].expansion * 64
         return changes, {"image_size": 64 if means else 72, "width": width}
     if isinstance(whole, ResNetV2):

@@ -54,6 +54,7 @@ class Conv:
       standardised: every output's kernel has its mean taken off and is divided by its
         deviation, whose square has this added (Qiao et al., 2019,
         https://arxiv.org/abs/1903.10520); None for kernels as they are.
+      dilations: distances of the pixels that each kernel takes; none for neighbours.
     """
 
     width: int
@@ -67,6 +68,7 @@ class Conv:
     experts: int = 0
     bias: bool = False
     standardised: float | None = None
+    dilations: tuple[int, ...] = ()
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Conv":
@@ -113,9 +115,11 @@ class Convolution(nn.Module):
         widths = shares(self.shape.width, count)
         names = [f"kernel{i}" for i in range(count)] if count > 1 else ["kernel"]
         convolved = [
-            self._part(part, name, side, width, weights)
-            for part, name, side, width in zip(
-                parts, names, self.shape.kernels, widths, strict=True
+            self._part(part, name, side, width, dilation, weights)
+            for part, name, side, width, dilation in zip(
+                *(parts, names, self.shape.kernels, widths),
+                self.shape.dilations or (1,) * count,
+                strict=True,
             )
         ]
         y = jnp.concatenate(convolved, axis=-1)
@@ -124,7 +128,7 @@ class Convolution(nn.Module):
             y = y + bias[None, None, None]
         return y
 
-    def _part(self, x, name, side, width, weights):
+    def _part(self, x, name, side, width, dilation, weights):
         s = self.shape
         shape = (side, side, s.group_width or x.shape[-1], width)
         experts = (s.experts,) if s.experts else ()
@@ -136,9 +140,10 @@ class Convolution(nn.Module):
         x, kernel = nn.dtypes.promote_dtype(x, kernel)
         stride = 1 if s.blur else s.stride
         sizes = x.shape[1:3]
-        pads = tuple(padding(size, side, stride, s.padding) for size in sizes)
+        reach = dilation * (side - 1) + 1
+        pads = tuple(padding(size, reach, stride, s.padding) for size in sizes)
         if not experts:
-            return convolve(x, kernel, stride, pads)
+            return convolve(x, kernel, stride, pads, dilation)
         mixed = jnp.tensordot(weights.astype(x.dtype), kernel, 1)
         each = partial(convolve, stride=stride, pads=pads)
         return jax.vmap(lambda x, k: each(x[None], k)[0])(x, mixed)

@@ -41,13 +41,14 @@ def convolve(
     kernel: Float[Array, "s s g k"],
     stride: int,
     pads: tuple[tuple[int, int], tuple[int, int]],
+    dilation: int = 1,
 ) -> Float[Array, "b y x k"]:
     """The grouped convolution, in the form that is fast for its kind."""
     c, (side, _, group_width, _) = x.shape[-1], kernel.shape
     if (side, stride, group_width) == (1, 1, c):
         return x @ kernel[0, 0]
-    general = partial(grouped, stride=stride, pads=pads)
-    if group_width > 1 or kernel.shape[-1] != c:
+    general = partial(grouped, stride=stride, pads=pads, dilation=dilation)
+    if group_width > 1 or dilation > 1 or kernel.shape[-1] != c:
         return general(x, kernel)
     # XLA's depthwise convolution on CPUs takes 10 to 50 times as long as the sum.
     shifted = partial(depthwise, stride=stride, pads=pads)
@@ -55,7 +56,12 @@ def convolve(
 
 
 def grouped(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "s s g k"], *, stride: int, pads
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "s s g k"],
+    *,
+    stride: int,
+    pads,
+    dilation: int = 1,
 ) -> Float[Array, "b y x k"]:
     """XLA's convolution with as many groups as the kernel's inputs leave."""
     return jax.lax.conv_general_dilated(
@@ -63,6 +69,7 @@ def grouped(
         kernel,
         (stride, stride),
         pads,
+        rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=x.shape[-1] // kernel.shape[2],
     )

@@ -7,6 +7,7 @@ https://arxiv.org/abs/1603.05027. Each part is a record of its shape and a modul
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
@@ -14,6 +15,7 @@ from jclip.models.conv_norm import Conv, ConvNorm, Convolution, norm_of
 from jclip.models.gates import ChannelConvolution, Excitation, Gate
 from jclip.models.layers import ACTIVATIONS
 from jclip.models.pooling import Pool, pooled
+from jclip.models.split_attention import Split, SplitAttention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +25,14 @@ class Layer:
     Attributes:
       conv: with its norm and its activation.
       gate: squeeze and excitation; None for none.
+      split: attention among versions of the channels, which are fewer after it; None for
+        none.
       neighbours: channels that ECA-Net's gate looks at; 0 for no such gate.
       pools: the last steps.
     """
 
     conv: Conv
+    split: Split | None = None
     gate: Gate | None = None
     neighbours: int = 0
     pools: tuple[Pool, ...] = ()
@@ -38,7 +43,8 @@ class Layer:
         conv = Conv.from_dict(fields["conv"])
         gate = fields["gate"] and Gate(**fields["gate"])
         pools = tuple(Pool(**pool) for pool in fields["pools"])
-        return cls(conv, gate, fields["neighbours"], pools)
+        split = fields["split"] and Split.from_dict(fields["split"])
+        return cls(conv, split, gate, fields["neighbours"], pools)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +96,12 @@ class LayerModule(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> tuple[Array, Array]:
         s = self.shape
         taken = self._normed(x) if self.norm_before else x
-        y = Convolution(s.conv, name="conv")(taken)
+        copies = s.split.paths if s.split is not None and s.split.whole else 1
+        y = Convolution(s.conv, name="conv")(jnp.tile(taken, copies))
         if not self.norm_before:
             y = self._normed(y)
+        if s.split is not None:
+            y = SplitAttention(s.split, self.training, name="split")(y)
         if s.gate is not None:
             y = Excitation(s.gate, name="gate")(y)
         if s.neighbours:
