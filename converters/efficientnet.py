@@ -8,8 +8,10 @@ import torch
 
 from converters.efficientnet_shapes import BLOCKS, arch_of
 from converters.rules import Rule, conv, keep, linear
+from jclip.models.conv_norm import Conv
 from jclip.models.efficientnet import EfficientNet
-from jclip.models.inverted_residual import Block, Conv
+from jclip.models.inverted_residual import Block
+from jclip.models.stages import single_blocks
 
 __all__ = ["UNUSED", "arch_of", "rules_of", "timm_names"]
 
@@ -60,10 +62,8 @@ def timm_names(
 
 def _single_blocks(arch: EfficientNet) -> Iterator[tuple[str, str, Block]]:
     """Every block on its own: timm's prefix, our path, and its shape."""
-    for name, (stage, before), block in arch.named_blocks():
-        for i in range(block.repeats):
-            target = f"{name}[{i}]" if block.repeats > 1 else name
-            yield f"blocks.{stage}.{before + i}.", target, block
+    for (stage, number), target, block in single_blocks(arch.stages):
+        yield f"blocks.{stage}.{number}.", target, block
 
 
 def _names(block: Block) -> list[tuple[str, str, str]]:

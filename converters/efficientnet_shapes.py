@@ -26,8 +26,10 @@ from timm.models import _efficientnet_blocks as blocks
 from timm.models import efficientnet
 from torch import nn
 
+from jclip.models.conv_norm import Conv, Norm
 from jclip.models.efficientnet import EfficientNet
-from jclip.models.inverted_residual import LAYERS, Block, Conv, Gate, Norm
+from jclip.models.gates import Gate
+from jclip.models.inverted_residual import LAYERS, Block
 
 # Of each class of block: our layer, and timm's names of its convolution and its norm.
 GATHER = ("gather", "conv_s2d", "bn_s2d")

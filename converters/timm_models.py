@@ -10,9 +10,23 @@ from typing import Any
 import timm
 import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
+from timm.models.densenet import DenseNet
 from timm.models.efficientnet import EfficientNet
+from timm.models.regnet import RegNet
+from timm.models.resnet import ResNet
+from timm.models.resnetv2 import ResNetV2
+from timm.models.vgg import VGG
 
-from converters import efficientnet, timm_towers, torch_io
+from converters import (
+    efficientnet,
+    timm_densenet,
+    timm_regnet,
+    timm_resnet,
+    timm_resnetv2,
+    timm_towers,
+    timm_vgg,
+    torch_io,
+)
 from converters.exported_source import exported_source, load
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
@@ -20,7 +34,15 @@ from jclip.models.model import Arch
 from jclip.models.zoo.training import timm_training
 from jclip.types import Preprocess
 
-FAMILIES = {EfficientNet: efficientnet, **timm_towers.FAMILIES}
+FAMILIES = {
+    EfficientNet: efficientnet,
+    ResNet: timm_resnet,
+    ResNetV2: timm_resnetv2,
+    RegNet: timm_regnet,
+    VGG: timm_vgg,
+    DenseNet: timm_densenet,
+    **timm_towers.FAMILIES,
+}
 # timm's table of the names that it has renamed has no public reader.
 _CURRENT: Mapping[str, str] = getattr(timm.models._registry, "_deprecated_models", {})
 PREPROCESS = ("mean", "std", "interpolation", "crop_pct", "crop_mode")
@@ -217,5 +239,7 @@ def _with_weights(
 def _outputs(
     network: torch.nn.Module, pixels: torch.Tensor, _: None
 ) -> dict[str, torch.Tensor]:
-    features = network.forward_head(network.forward_features(pixels), pre_logits=True)
-    return {"images": features, "logits": network.get_classifier()(features)}
+    maps = network.forward_features(pixels)
+    # A classifier may be a convolution, which flat features do not fit.
+    features, logits = (network.forward_head(maps, pre_logits=p) for p in (True, False))
+    return {"images": features, "logits": logits}

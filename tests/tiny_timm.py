@@ -3,13 +3,31 @@
 import functools
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import timm
 import torch
 from timm.layers import HybridEmbed
+from timm.models import resnetv2
 from timm.models.convnext import ConvNeXt
+from timm.models.densenet import DenseNet
 from timm.models.eva import Eva
+from timm.models.regnet import RegNet
+from timm.models.resnet import ResNet
+from timm.models.resnetv2 import PreActBasic, ResNetV2
+from timm.models.vgg import VGG
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.vitamin import VitCfg
+
+from converters import rules
+from converters.timm_models import FAMILIES
+from jclip.models.bundle import flat
+from jclip.models.head import Head
+from jclip.models.model import Arch, Model, init
+
+CLASSES = tuple("abcdefg")
+HALF = (0.5, 0.5, 0.5)
 
 
 @functools.cache
@@ -24,13 +42,27 @@ def tiny(name: str) -> tuple[str, dict[str, int]]:
         whole = timm.create_model(name)
     changes, sizes = _smaller(whole)
     original = timm.model_entrypoint(name)
+    if name.endswith("_bit"):
+        # Its own function takes no depths.
+        original = functools.partial(resnetv2._create_resnetv2_bit, name)
 
     def build(pretrained: bool = False, **options: Any) -> torch.nn.Module:
         return original(pretrained, **{**options, **changes})
 
+    if isinstance(whole, VGG):
+        build = functools.partial(_vgg, normed=whole.use_norm)
     build.__name__ = f"tiny_{name}"
     timm.models.register_model(build)
     return build.__name__, sizes
+
+
+def _vgg(
+    pretrained: bool = False, num_classes: int = 1000, normed: bool = False, **_: Any
+) -> VGG:
+    """A VGG, of which timm's own functions make no smaller one."""
+    widths = [8, "M", 16, "M", 16, 16, "M", 24, "M", 32, "M"]
+    norm = torch.nn.BatchNorm2d if normed else None
+    return VGG(widths, num_classes, mlp_ratio=1 / 64, norm_layer=norm)
 
 
 def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
@@ -46,4 +78,61 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
     if isinstance(whole, ConvNeXt):
         changes = {"depths": (1, 2, 2, 1), "dims": (8, 16, 24, 32)}
         return changes, {"image_size": 64, "width": 32}
+    if isinstance(whole, ResNet):
+        # Norms over 32 groups of channels are worse conditioned with fewer.
+        changes = {"layers": (2, 1, 3, 1), "channels": (64,) * 4}
+        # Odd sizes, which means in place of strides refuse in timm as well.
+        means = isinstance(getattr(whole.layer2[0], "aa", None), torch.nn.AvgPool2d)
+        width = whole.layer1[0].expansion * 64
+        return changes, {"image_size": 64 if means else 72, "width": width}
+    if isinstance(whole, ResNetV2):
+        changes = {"layers": (2, 1, 3, 1), "channels": (256,) * 4}
+        if isinstance(whole.stages[0].blocks[0], PreActBasic):
+            changes["channels"] = (64,) * 4
+        return changes, {"image_size": 72, "width": changes["channels"][-1]}
+    if isinstance(whole, RegNet):
+        # Stages of 1, 1, 3 and 2 blocks.
+        changes = {"w0": 16, "wa": 14.0, "wm": 1.9, "depth": 7, "group_size": 4}
+        return changes, {"image_size": 72, "width": 112}
+    if isinstance(whole, VGG):
+        # Smaller than the window of the first hidden layer, or larger.
+        return {}, {"image_size": 256 if whole.use_norm else 64, "width": 4096}
+    if isinstance(whole, DenseNet):
+        changes = {"growth_rate": 8, "block_config": (2, 3, 1)}
+        return changes, {"image_size": 72, "width": 28}
     raise ValueError(f"no smaller twin of a {type(whole).__name__} is known")
+
+
+def port(network: torch.nn.Module, size: int) -> Model:
+    """The network, of seven classes, as a jclip model."""
+    family = FAMILIES[type(network)]
+    arch = Arch(family.arch_of(network, size), None, None, HALF, HALF)
+    fresh = jax.eval_shape(lambda key: init(arch, key, CLASSES), jax.random.key(0))
+    head = {"weight": fresh.head.weight, "bias": fresh.head.bias}
+    leaves = rules.convert(
+        family.plain(network.state_dict()),
+        family.rules_of(arch.image),
+        family.UNUSED,
+        flat({"params": fresh.params, "stats": fresh.stats, "head": head}),
+    )
+    tree = jax.tree.map(jnp.asarray, rules.nested(leaves))
+    head = Head(**tree["head"], scale=1.0, classes=CLASSES, normalise=False)
+    return Model(tree["params"], tree.get("stats", {}), head, arch)
+
+
+@torch.no_grad()
+def errors(network: torch.nn.Module, model: Model, size: int) -> dict[str, float]:
+    """max|a-b| / max|b| of features and logits between a network and its port."""
+    pixels = np.asarray(jax.random.uniform(jax.random.key(0), (2, size, size, 3)))
+    maps = network.forward_features(
+        (torch.tensor(pixels).permute(0, 3, 1, 2) - 0.5) / 0.5
+    )
+    features = jax.jit(Model.embed_pixels)(model, pixels)
+    pairs = {
+        "features": (features, network.forward_head(maps, pre_logits=True)),
+        "logits": (model.head(features), network.forward_head(maps)),
+    }
+    return {
+        k: float(np.abs(a - b.numpy()).max() / b.abs().max())
+        for k, (a, b) in pairs.items()
+    }

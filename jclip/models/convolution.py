@@ -14,19 +14,26 @@ from jclip.arrays import Array, Float
 
 def padding(size: int, side: int, stride: int, mode: str) -> tuple[int, int]:
     """Pixels of zeros before and after an axis of `size` pixels."""
+    if mode == "none":
+        return 0, 0
     if mode == "symmetric":
         return ((side - 1) // 2,) * 2
     total = max((math.ceil(size / stride) - 1) * stride + side - size, 0)
     return total // 2, total - total // 2
 
 
-def blurred(x: Float[Array, "b h w c"], side: int, stride: int) -> Array:
-    """Every `stride`-th pixel after a binomial filter over an edge of zeros."""
+def blurred(
+    x: Float[Array, "b h w c"], side: int, stride: int, edge: int | None = None
+) -> Array:
+    """Every `stride`-th pixel after a binomial filter over an edge of zeros.
+
+    The edge is as wide as half the filter, if no other width is given.
+    """
     taps = np.array([math.comb(side - 1, i) for i in range(side)]) / 2 ** (side - 1)
     kernel = jnp.asarray(np.outer(taps, taps), x.dtype)[:, :, None, None]
     kernel = jnp.broadcast_to(kernel, (side, side, 1, x.shape[-1]))
-    pads = (padding(side, side, stride, "symmetric"),) * 2
-    return convolve(x, kernel, stride, pads)
+    edge = (side - 1) // 2 if edge is None else edge
+    return convolve(x, kernel, stride, ((edge, edge),) * 2)
 
 
 def convolve(
@@ -34,13 +41,14 @@ def convolve(
     kernel: Float[Array, "s s g k"],
     stride: int,
     pads: tuple[tuple[int, int], tuple[int, int]],
+    dilation: int = 1,
 ) -> Float[Array, "b y x k"]:
     """The grouped convolution, in the form that is fast for its kind."""
     c, (side, _, group_width, _) = x.shape[-1], kernel.shape
     if (side, stride, group_width) == (1, 1, c):
         return x @ kernel[0, 0]
-    general = partial(grouped, stride=stride, pads=pads)
-    if group_width > 1 or kernel.shape[-1] != c:
+    general = partial(grouped, stride=stride, pads=pads, dilation=dilation)
+    if group_width > 1 or dilation > 1 or kernel.shape[-1] != c:
         return general(x, kernel)
     # XLA's depthwise convolution on CPUs takes 10 to 50 times as long as the sum.
     shifted = partial(depthwise, stride=stride, pads=pads)
@@ -48,7 +56,12 @@ def convolve(
 
 
 def grouped(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "s s g k"], *, stride: int, pads
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "s s g k"],
+    *,
+    stride: int,
+    pads,
+    dilation: int = 1,
 ) -> Float[Array, "b y x k"]:
     """XLA's convolution with as many groups as the kernel's inputs leave."""
     return jax.lax.conv_general_dilated(
@@ -56,6 +69,7 @@ def grouped(
         kernel,
         (stride, stride),
         pads,
+        rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=x.shape[-1] // kernel.shape[2],
     )

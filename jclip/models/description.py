@@ -10,10 +10,13 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jclip.models.convnext import ConvNeXt
+from jclip.models.densenet import DenseNet
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
+from jclip.models.resnet import RegNet, ResNet, ResNetV2
+from jclip.models.vgg import VGG
 from jclip.models.vit import VisionTransformer
 
 # Family and kind of each image tower.
@@ -23,6 +26,11 @@ FAMILIES = {
     ModifiedResNet: ("resnet", "cnn"),
     EfficientNet: ("efficientnet", "cnn"),
     ConvNeXt: ("convnext", "cnn"),
+    ResNet: ("resnet", "cnn"),
+    ResNetV2: ("resnetv2", "cnn"),
+    RegNet: ("regnet", "cnn"),
+    VGG: ("vgg", "cnn"),
+    DenseNet: ("densenet", "cnn"),
     # It says so itself.
     ExportedNetwork: operator.attrgetter("family", "sort"),
 }

@@ -13,7 +13,9 @@ import jax
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
-from jclip.models.inverted_residual import Block, Conv, ConvNorm, Residual
+from jclip.models.conv_norm import Conv, ConvNorm
+from jclip.models.inverted_residual import Block, Residual
+from jclip.models.stages import named_blocks, repeated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,17 +49,8 @@ class EfficientNet:
         return (self.top or last).width
 
     def named_blocks(self) -> Iterator[tuple[str, tuple[int, int], Block]]:
-        """The name of each block's parameters, where it stands, and the block.
-
-        It stands in a stage, after a number of blocks. "stage2_blocks1" is a stack,
-        whose leaves have a leading axis; "stage2_block0" is a single block.
-        """
-        for stage, blocks in enumerate(self.stages):
-            before = 0
-            for block in blocks:
-                plural = "s" if block.repeats > 1 else ""
-                yield f"stage{stage}_block{plural}{before}", (stage, before), block
-                before += block.repeats
+        """See `stages.named_blocks`."""
+        return named_blocks(self.stages)
 
     def module(self) -> nn.Module:
         """The network, from normalised pixels to features."""
@@ -79,18 +72,7 @@ class EfficientNetModule(nn.Module):
     ) -> Float[Array, "b d"]:
         x = ConvNorm(self.shape.stem, name="stem")(pixels)
         for name, _, block in self.shape.named_blocks():
-            x, _ = _repeated(block)(block, name=name)(x, None)
+            x, _ = repeated(Residual, block.repeats)(block, name=name)(x, None)
         if self.shape.top is not None:
             x = ConvNorm(self.shape.top, name="top")(x)
         return x.mean((1, 2))
-
-
-def _repeated(block: Block) -> type[nn.Module]:
-    if block.repeats == 1:
-        return Residual
-    return nn.scan(
-        Residual,
-        variable_axes={"params": 0, "batch_stats": 0},
-        split_rngs={"params": True},
-        length=block.repeats,
-    )

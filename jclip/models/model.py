@@ -9,11 +9,14 @@ import jax.numpy as jnp
 
 from jclip.arrays import Array, Float, Int, Leaf, UInt8
 from jclip.models.convnext import ConvNeXt
+from jclip.models.densenet import DenseNet
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork
 from jclip.models.head import Head
 from jclip.models.modified_resnet import ModifiedResNet
+from jclip.models.resnet import RegNet, ResNet, ResNetV2
 from jclip.models.text import TextTransformer
+from jclip.models.vgg import VGG
 from jclip.models.vit import VisionTransformer
 
 TOWERS = {
@@ -21,6 +24,11 @@ TOWERS = {
     "modified_resnet": ModifiedResNet,
     "efficientnet": EfficientNet,
     "convnext": ConvNeXt,
+    "resnet": ResNet,
+    "resnetv2": ResNetV2,
+    "regnet": RegNet,
+    "vgg": VGG,
+    "densenet": DenseNet,
     "exported": ExportedNetwork,
     "text": TextTransformer,
 }
@@ -124,8 +132,8 @@ class Model:
     ) -> tuple[Float[Array, "b d"], Leaf]:
         """The same as training sees it, and the running statistics afterwards.
 
-        Patches are dropped where the architecture says so, and a ModifiedResNet's norms
-        take the statistics of the batch (an EfficientNet's keep the running ones).
+        Patches are dropped where the architecture says so, and batch norms take the
+        statistics of the batch (an EfficientNet's keep the running ones).
         """
         module, variables = self.arch.image.module(), self._image_variables()
         with _precision(self.dtype):
