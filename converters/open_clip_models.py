@@ -10,7 +10,7 @@ from typing import Any
 import open_clip
 import torch
 
-from converters import clip, tokenizers, torch_io
+from converters import clip, open_clip_networks, tokenizers, torch_io
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
@@ -294,8 +294,10 @@ def _source(
         tensors=clip.plain(tensors),
         rules=clip.rules_of(arch),
         unused=clip.UNUSED,
-        network=functools.partial(_network, config, facts.activation, tensors),
-        outputs=_outputs,
+        network=functools.partial(
+            open_clip_networks.with_weights, config, facts.activation, tensors
+        ),
+        outputs=open_clip_networks.outputs,
         preprocess=_preprocess(arch, facts.preprocess),
         features="unprojected",
         tokenizer=tokenizers.tokenizer_of(_tokenizer(name, arch)),
@@ -326,53 +328,3 @@ def _tokenizer(name: str, arch: Arch) -> Any:
             f"the tokenizer of {name} is downloaded from the Hugging Face hub, which "
             f"failed: {str(error).splitlines()[0]}"
         ) from error
-
-
-def _network(
-    config: Mapping[str, Any], activation: str, tensors: Mapping[str, torch.Tensor]
-) -> torch.nn.Module:
-    """open_clip's own network with these weights, in float32."""
-    options = {**config, "quick_gelu": activation == "quick_gelu"}
-    with torch.device("meta"):
-        network = network_class(options)(**options)
-    _fill_buffers(network)
-    named = {name.removeprefix("text."): tensor for name, tensor in tensors.items()}
-    wanted = {
-        name: named[name.removeprefix("text.")].float() for name in network.state_dict()
-    }
-    network.load_state_dict(wanted, strict=True, assign=True)
-    return network.eval()
-
-
-def network_class(config: dict[str, Any]) -> type[torch.nn.Module]:
-    """open_clip's class for this config, from which the key that says so is taken."""
-    custom = config.pop("custom_text", False)
-    if "multimodal_cfg" in config:
-        return open_clip.coca_model.CoCa
-    return open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
-
-
-def _fill_buffers(network: torch.nn.Module) -> None:
-    """Gives values to what is computed and not stored, which has none on "meta"."""
-    for module in network.modules():
-        absent = {n: b for n, b in module.named_buffers(recurse=False) if b.is_meta}
-        for name, buffer in absent.items():
-            setattr(module, name, torch.empty_like(buffer, device="cpu"))
-        if "attn_mask" in absent:
-            module.attn_mask = _causal_mask(len(absent["attn_mask"]))
-        elif absent and hasattr(module, "init_non_persistent_buffers"):
-            module.init_non_persistent_buffers()
-
-
-@torch.inference_mode()
-def _outputs(
-    network: torch.nn.Module, pixels: torch.Tensor, tokens: torch.Tensor | None
-) -> dict[str, torch.Tensor]:
-    found = {"images": network.encode_image(pixels, normalize=False)}
-    if tokens is not None:
-        found["texts"] = network.encode_text(tokens, normalize=False)
-    return found
-
-
-def _causal_mask(length: int) -> torch.Tensor:
-    return torch.full((length, length), float("-inf")).triu(1)

@@ -7,7 +7,7 @@ from typing import Any
 import open_clip
 import torch
 
-from converters.open_clip_models import network_class
+from converters.open_clip_networks import network_class
 from tests.shaken import shake
 from tests.tiny_timm import tiny
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jclip.arrays import Array, Float, Int, Leaf, UInt8
 from jclip.models.convnext import ConvNeXt
 from jclip.models.efficientnet import EfficientNet
-from jclip.models.exported.tower import ExportedNetwork
+from jclip.models.exported.tower import ExportedNetwork, ExportedText
 from jclip.models.head import Head
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.text import TextTransformer
@@ -23,6 +23,7 @@ TOWERS = {
     "convnext": ConvNeXt,
     "exported": ExportedNetwork,
     "text": TextTransformer,
+    "exported_text": ExportedText,
 }
 
 
