@@ -168,8 +168,8 @@ def _vit(
             unknown(config["pool_type"], pools, "pooling of the image tower")
         )
     return VisionTransformer(
-        image_size=_square(config["image_size"]),
-        patch_size=_square(config["patch_size"]),
+        image_size=square(config["image_size"]),
+        patch_size=square(config["patch_size"]),
         width=width,
         depth=config["layers"],
         heads=width // config.get("head_width", 64),
@@ -188,7 +188,7 @@ def _vit(
 
 def _resnet(config: Mapping[str, Any]) -> ModifiedResNet:
     return ModifiedResNet(
-        image_size=_square(config["image_size"]),
+        image_size=square(config["image_size"]),
         width=config["width"],
         depths=tuple(config["layers"]),
         heads=config["width"] * 32 // config.get("head_width", 64),
@@ -242,7 +242,8 @@ def _epsilon(config: Mapping[str, Any]) -> float:
     return epsilon
 
 
-def _square(size: Any) -> int:
+def square(size: Any) -> int:
+    """The side of an image or a patch; a ValueError where it is not square."""
     sides = {size} if isinstance(size, int) else set(size)
     if len(sides) != 1:
         raise ValueError(f"a size of {size} is not square")

@@ -11,6 +11,7 @@ import open_clip
 import torch
 
 from converters import clip, open_clip_networks, tokenizers, torch_io
+from converters.open_clip_export import Ported, ported
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
@@ -23,6 +24,8 @@ OPENAI = {
     "interpolation": "bicubic",
     "resize_mode": "shortest",
 }
+# Beside open_clip, whose networks are captured.
+LIBRARIES = {"native": (), "export": ("timm", "transformers")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +38,12 @@ class Facts:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
+def open_clip_source(
+    name: str, weights: str, stated: Stated, via: str = "native"
+) -> Source:
     """A model of open_clip by its name and a released tag or a local file.
+
+    Via "export" steps are captured of towers that jclip has no code for.
 
     A tag is downloaded by open_clip. For a file, the activation comes from an
     open_clip_config.json beside it, from a name that ends in "-quickgelu", from
@@ -48,7 +55,8 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
         "crop_pct", "model_kwargs", why="open_clip's models have no such setting"
     )
     config = open_clip.get_model_config(name)
-    _refuse_what_is_not_covered(name, config)
+    if via == "native":
+        _refuse_what_is_not_covered(name, config)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if weights in tags:
         stated.refuse(
@@ -78,6 +86,7 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
         Path(path),
         facts,
         {"library": "open_clip", "weights": label},
+        via,
     )
 
 
@@ -181,13 +190,15 @@ def _refuse_what_is_not_covered(name: str, config: Mapping[str, Any]) -> None:
     if text is not None:
         raise ValueError(
             f"{name} has the Hugging Face text tower {text}, of which jclip has no "
-            "counterpart"
+            "counterpart; --via=export converts it"
         )
     half = (0.5, 0.5, 0.5)
     try:
         clip.arch_of(config, "gelu", half, half)
     except ValueError as error:
-        raise ValueError(f"{name} cannot be converted: {error}") from error
+        raise ValueError(
+            f"{name} cannot be converted: {error}; --via=export converts it"
+        ) from error
 
 
 def _tag(name: str, tag: str) -> Facts:
@@ -283,24 +294,19 @@ def _source(
     path: Path,
     facts: Facts,
     record: Mapping[str, Any],
+    via: str = "native",
 ) -> Source:
-    arch = clip.arch_of(
-        config, facts.activation, facts.preprocess["mean"], facts.preprocess["std"]
+    road = {"native": _native, "export": ported}[via]
+    port = road(
+        config, facts.activation, facts.preprocess, torch_io.read_state_dict(path)
     )
-    tensors = torch_io.read_state_dict(path)
     return Source(
         name=bundle,
-        arch=arch,
-        tensors=clip.plain(tensors),
-        rules=clip.rules_of(arch),
+        **port._asdict(),
         unused=clip.UNUSED,
-        network=functools.partial(
-            open_clip_networks.with_weights, config, facts.activation, tensors
-        ),
         outputs=open_clip_networks.outputs,
-        preprocess=_preprocess(arch, facts.preprocess),
-        features="unprojected",
-        tokenizer=tokenizers.tokenizer_of(_tokenizer(name, arch)),
+        preprocess=_preprocess(port.arch, facts.preprocess),
+        tokenizer=tokenizers.tokenizer_of(_tokenizer(name, port.arch)),
         prompts=tokenizers.prompt_sets(),
         class_names=tokenizers.class_names(),
         licence="MIT" if record["library"] == "openai" else "",
@@ -310,9 +316,25 @@ def _source(
             "name": name if record["library"] == "open_clip" else record["weights"],
             "file": path.name,
             "sha256": torch_io.sha256(path),
-            "versions": versions("open_clip_torch", "torch"),
+            "versions": versions("open_clip_torch", "torch", *LIBRARIES[via]),
+            **({"road": "export"} if via == "export" else {}),
         },
     )
+
+
+def _native(
+    config: Mapping[str, Any],
+    activation: str,
+    preprocess: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+) -> Ported:
+    """The model in jclip's own towers alone."""
+    arch = clip.arch_of(config, activation, preprocess["mean"], preprocess["std"])
+    network = functools.partial(
+        open_clip_networks.with_weights, config, activation, tensors
+    )
+    rules = clip.rules_of(arch)
+    return Ported(arch, clip.plain(tensors), rules, network, "unprojected")
 
 
 def _preprocess(arch: Arch, config: Mapping[str, Any]) -> Preprocess:
