@@ -1,5 +1,7 @@
 """Hugging Face's text towers and tokenizers at reduced size, in place of its hub's."""
 
+import functools
+import json
 from typing import Any
 
 import pytest
@@ -76,8 +78,6 @@ def nllb_tokenizer() -> Any:
 
 
 def _learned(backend: Tokenizer) -> dict[str, Any]:
-    import json
-
     model = json.loads(backend.to_str())["model"]
     return {"vocab": model["vocab"], "merges": [tuple(m) for m in model["merges"]]}
 
@@ -94,14 +94,13 @@ def t5_tokenizer() -> Any:
     )
 
 
+@functools.cache  # since no two trainings end the same
 def _pieces(*special: str) -> list[tuple[str, float]]:
     """Pieces of words and how likely they are."""
     backend = Tokenizer(models.Unigram())
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(vocab_size=90, show_progress=False)
     backend.train_from_iterator(WORDS, trainer)
-    import json
-
     learned = json.loads(backend.to_str())["model"]["vocab"]
     return [*((name, 0.0) for name in special), *map(tuple, learned)]
 
