@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from open_clip.hf_model import HFTextEncoder
+from open_clip.timm_model import TimmModel
 
 from converters import clip, export_head, open_clip_networks
 from converters.export import image_tower
@@ -99,7 +101,7 @@ def _captured_image(
 ) -> tuple[Tower, dict[str, torch.Tensor]]:
     size = clip.square(config["vision_cfg"]["image_size"])
     trunk = trunk_of(network, lambda batch: torch.zeros(batch, 3, size, size))
-    inner = getattr(network, "trunk", network)  # open_clip's wrapper around timm's
+    inner = network.trunk if isinstance(network, TimmModel) else network
     module = type(inner).__module__.rpartition(".")[2]
     shape = image_tower(trunk, size, OWN.get(type(inner).__name__, module))
     leaves = trunk.tensors({"params": "params/image", "stats": "stats"})
@@ -117,19 +119,23 @@ def _captured_text(
         for node in trunk.nodes
     )
     trunk = dataclasses.replace(trunk, nodes=nodes)
-    said = getattr(network, "config", None)  # Hugging Face's
-    words = [getattr(said, name) for name in ACTIVATIONS if hasattr(said, name)]
     shape = ExportedText(
-        context,
-        network.vocab_size,
-        trunk.length,
-        getattr(said, "model_type", "transformer"),
-        *(words or [activation])[:1],
-        steps=trunk.steps,
-        batch=trunk.batch,
+        *(context, network.vocab_size, trunk.length),
+        *_family_and_activation(network, activation),
+        *(trunk.steps, trunk.batch),
     )
     leaves = trunk.tensors({"params": "params/text"})
     return _with_projection(trunk, shape, leaves, "params/text_projection")
+
+
+def _family_and_activation(
+    network: torch.nn.Module, activation: str
+) -> tuple[str, str]:
+    """As the text tower's own library calls them."""
+    if not isinstance(network, HFTextEncoder):
+        return "transformer", activation
+    said = network.config.to_dict()
+    return said["model_type"], next(said[k] for k in ACTIVATIONS if k in said)
 
 
 def _with_projection(

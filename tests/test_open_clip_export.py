@@ -158,6 +158,17 @@ def test_without_a_projection_at_the_end_features_are_the_embedding():
     assert max(found.values()) <= TOLERANCE
 
 
+def test_settings_that_jclip_has_no_code_for_are_captured():
+    config = tiny_clip.reduced(tiny_clip.configs()["ViT-B-32"])
+    config["vision_cfg"] |= {"scale_attn_inner": True}
+    config["text_cfg"] |= {"qk_norm": True}
+    network, _, model = port(config)
+    towers = model.arch.image, model.arch.text
+    assert [type(tower) for tower in towers] == [ExportedNetwork, ExportedText]
+    assert [tower.family for tower in towers] == ["vit", "transformer"]
+    assert max(errors(config, network, model).values()) <= TOLERANCE
+
+
 @pytest.fixture(scope="module")
 def text_models():
     """A captured text tower of each kind beside jclip's own image tower."""
