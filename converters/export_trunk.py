@@ -62,7 +62,8 @@ def trunk_of(network: torch.nn.Module, example: Callable[[int], torch.Tensor]) -
     program, batch = program_of(network, example)
     inputs = inputs_of(program)
     learned = {n: t for n, (kind, _, t) in inputs.items() if kind == "params"}
-    output, *_ = program.graph.output_node().args[0]
+    first, *_ = program.graph_signature.user_outputs
+    output = next(node for node in program.graph.nodes if node.name == first)
     head = export_head.parts_of(output, learned)
     features = export_head.joined(head, output) if head else output
     leaves = {name: _leaf(name, *rest) for name, rest in inputs.items()}
