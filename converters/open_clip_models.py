@@ -197,20 +197,22 @@ def _refuse_what_is_not_covered(name: str, config: Mapping[str, Any]) -> None:
         clip.arch_of(config, "gelu", half, half)
     except ValueError as error:
         raise ValueError(
-            f"{name} cannot be converted: {error}; --via=export converts it"
+            f"{name} cannot be converted by --via=native: {error}; --via=export converts it"
         ) from error
 
 
 def _tag(name: str, tag: str) -> Facts:
     released = open_clip.get_pretrained_cfg(name, tag)
     quick = bool(released.get("quick_gelu"))
-    if open_clip.get_model_config(name).get("quick_gelu") and not quick:
+    own = bool(open_clip.get_model_config(name).get("quick_gelu"))
+    if own and not quick and name.endswith("-quickgelu"):
         raise ValueError(
             f"{tag!r} was trained with GELU, and {name!r} has QuickGELU; "
             f"use --name={name.removesuffix('-quickgelu')}"
         )
     return Facts(
-        "quick_gelu" if quick else "gelu",
+        # Of a model with no other name (roberta-ViT-B-32) the config says it.
+        "quick_gelu" if quick or own else "gelu",
         released,
         released.get("hf_hub", ""),
         open_clip_training(name, tag),

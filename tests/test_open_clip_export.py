@@ -40,6 +40,21 @@ def test_embeddings_equal_those_of_open_clip(name):
     assert max(errors(config, network, model).values()) <= TOLERANCE
 
 
+def one_of_each_family() -> list[str]:
+    known = tiny_clip.configs().items()
+    names = {tiny_clip.family_of(name, config): name for name, config in known}
+    return list(names.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", one_of_each_family())
+def test_towers_that_jclip_has_code_for_can_be_captured_too(name):
+    config = tiny_clip.reduced(tiny_clip.configs()[name])
+    network, _, model = port(config)
+    assert isinstance(model.arch.image, ExportedNetwork)
+    assert max(errors(config, network, model).values()) <= TOLERANCE
+
+
 @pytest.fixture(scope="module")
 def both_roads():
     """A ViT, shaken, in jclip's own code and as captured steps."""

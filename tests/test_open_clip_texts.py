@@ -150,20 +150,21 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_file_becomes_a_bundle_with_texts(name, tmp_path, monkeypatch):
     config = tiny_clip.reduced(CONFIGS[name])
-    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "Tiny", config)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, name, config)
     quick = config.get("quick_gelu", False)
     network = shake(built(config, "quick_gelu" if quick else "gelu"))
-    save_file(network.state_dict(), tmp_path / "mine.safetensors")
-    stated = Stated() if quick else Stated(activation="gelu")
-    source = open_clip_source(
-        "Tiny", str(tmp_path / "mine.safetensors"), stated, "export"
-    )
+    file = tmp_path / "mine.safetensors"
+    save_file(network.state_dict(), file)
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    stated = Stated(like=tags[0]) if tags else Stated(activation="gelu")
+    source = open_clip_source(name, str(file), stated, "export")
+    assert source.arch.image.activation == ("quick_gelu" if quick else "gelu")
     spec = launch.convert(source, tmp_path)
     assert {*spec.parity} == {"images", "texts"}
     assert max(spec.parity.values()) <= TOLERANCE
     assert spec.source["road"] == "export"
-    bundle = load_bundle(tmp_path / "Tiny.mine")
-    theirs = open_clip.get_tokenizer("Tiny")(list(canary.PROMPTS)).numpy()
+    bundle = load_bundle(tmp_path / f"{name}.mine")
+    theirs = open_clip.get_tokenizer(name)(list(canary.PROMPTS)).numpy()
     np.testing.assert_array_equal(bundle.tokenizer(canary.PROMPTS), theirs)
     start, end = TEXTS[name]
     start = theirs[0, 0] if start == "eng_Latn" else start
