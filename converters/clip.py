@@ -11,6 +11,7 @@ import torch
 
 from converters import timm_towers, timm_vit
 from converters.rules import Rule, conv, dense_rules, keep, linear, norm_rules, scalar
+from converters.timm_towers import Tower
 from jclip.lookup import unknown
 from jclip.models.layers import ACTIVATIONS
 from jclip.models.model import Arch
@@ -61,36 +62,70 @@ def arch_of(
     Raises:
       ValueError: a setting that jclip does not know or cannot build.
     """
-    image, text = config["vision_cfg"], config["text_cfg"]
-    by_timm = "timm_model_name" in image
+    _refuse_unknown_keys(config, "", "vision_cfg.", "text_cfg.")
+    towers = image_of(config, activation), text_of(config, activation)
+    return joined(config, *towers, mean, std)
+
+
+def joined(
+    config: Mapping[str, Any], image: Tower, text: Tower, mean: tuple, std: tuple
+) -> Arch:
+    """The architecture with these towers, and with the rest that the config says."""
+    _refuse_unknown_keys(config, "")
+    return Arch(
+        image=image.shape,
+        text=text.shape,
+        embed_dim=config["embed_dim"],
+        mean=tuple(mean),
+        std=tuple(std),
+        projection_bias=image.bias,
+        logit_bias=config.get("init_logit_bias") is not None,
+        image_projected=image.projected,
+        text_projected=text.projected,
+        text_projection_bias=text.bias,
+    )
+
+
+def image_of(config: Mapping[str, Any], activation: str) -> Tower:
+    """jclip's own image tower for this config; a ValueError where it has none."""
+    _refuse_unknown_keys(config, "vision_cfg.")
+    image = config["vision_cfg"]
+    if "timm_model_name" in image:
+        return timm_towers.tower_of(image, config["embed_dim"])
+    if isinstance(image["layers"], int):
+        return Tower(_vit(image, activation, config["embed_dim"]), True, False)
+    return Tower(_resnet(image), True, True)
+
+
+def text_of(config: Mapping[str, Any], activation: str) -> Tower:
+    """jclip's own text tower for this config; a ValueError where it has none."""
+    _refuse_unknown_keys(config, "text_cfg.")
+    text = config["text_cfg"]
+    projected = text.get("proj_type", "linear") != "none"
+    return Tower(_text(text, activation), projected, text.get("proj_bias", False))
+
+
+def _refuse_unknown_keys(config: Mapping[str, Any], *places: str) -> None:
+    by_timm = "timm_model_name" in config["vision_cfg"]
+    parts = {
+        "": (config, MODEL_KEYS),
+        "vision_cfg.": (
+            config["vision_cfg"],
+            timm_towers.KEYS if by_timm else IMAGE_KEYS,
+        ),
+        "text_cfg.": (config["text_cfg"], TEXT_KEYS),
+    }
     problems = [
         f"{place}{key} = {value!r}"
-        for place, part, known in [
-            ("", config, MODEL_KEYS),
-            ("vision_cfg.", image, timm_towers.KEYS if by_timm else IMAGE_KEYS),
-            ("text_cfg.", text, TEXT_KEYS),
-        ]
-        for key, value in part.items()
-        if key not in known and value not in (None, False, "none")
+        for place in places
+        for key, value in parts[place][0].items()
+        if key not in parts[place][1] and value not in (None, False, "none")
     ]
     if problems:
         raise ValueError(
             "this config has settings that CLIP's ViT, ModifiedResNet and text tower do "
             f"not cover: {', '.join(problems)}"
         )
-    tower = _tower(config, activation)
-    return Arch(
-        image=tower.shape,
-        text=_text(text, activation),
-        embed_dim=config["embed_dim"],
-        mean=tuple(mean),
-        std=tuple(std),
-        projection_bias=tower.bias,
-        logit_bias=config.get("init_logit_bias") is not None,
-        image_projected=tower.projected,
-        text_projected=text.get("proj_type", "linear") != "none",
-        text_projection_bias=text.get("proj_bias", False),
-    )
 
 
 def rules_of(arch: Arch) -> list[Rule]:
@@ -117,16 +152,6 @@ def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return found
 
 
-def _tower(config: Mapping[str, Any], activation: str) -> timm_towers.Tower:
-    image = config["vision_cfg"]
-    if "timm_model_name" in image:
-        return timm_towers.tower_of(image, config["embed_dim"])
-    if isinstance(image["layers"], int):
-        tower = _vit(image, activation, config["embed_dim"])
-        return timm_towers.Tower(tower, True, False)
-    return timm_towers.Tower(_resnet(image), True, True)
-
-
 def _vit(
     config: Mapping[str, Any], activation: str, embed_dim: int
 ) -> VisionTransformer:
@@ -143,8 +168,8 @@ def _vit(
             unknown(config["pool_type"], pools, "pooling of the image tower")
         )
     return VisionTransformer(
-        image_size=_square(config["image_size"]),
-        patch_size=_square(config["patch_size"]),
+        image_size=square(config["image_size"]),
+        patch_size=square(config["patch_size"]),
         width=width,
         depth=config["layers"],
         heads=width // config.get("head_width", 64),
@@ -163,7 +188,7 @@ def _vit(
 
 def _resnet(config: Mapping[str, Any]) -> ModifiedResNet:
     return ModifiedResNet(
-        image_size=_square(config["image_size"]),
+        image_size=square(config["image_size"]),
         width=config["width"],
         depths=tuple(config["layers"]),
         heads=config["width"] * 32 // config.get("head_width", 64),
@@ -217,7 +242,8 @@ def _epsilon(config: Mapping[str, Any]) -> float:
     return epsilon
 
 
-def _square(size: Any) -> int:
+def square(size: Any) -> int:
+    """The side of an image or a patch; a ValueError where it is not square."""
     sides = {size} if isinstance(size, int) else set(size)
     if len(sides) != 1:
         raise ValueError(f"a size of {size} is not square")

@@ -7,9 +7,12 @@
         --out=bundles/
     python -m converters.convert --source=timm --name=swin_tiny_patch4_window7_224 \\
         --via=export --out=bundles/
+    python -m converters.convert --source=open_clip --name=MobileCLIP-S1 \\
+        --weights=datacompdr --via=export --out=bundles/
 
 By `--via=native` jclip's own code runs the weights. By `--via=export` it runs the steps
-that `torch.export` finds in the source's network, for any classifier of timm or torchvision.
+that `torch.export` finds in the source's network: any classifier of timm or torchvision,
+and those towers of open_clip's models that jclip has no code of its own for.
 
 The source and the result are run on the same inputs, and the difference is printed and
 kept in the bundle; a conversion that misses the tolerance leaves no bundle.
@@ -191,7 +194,8 @@ def read_source() -> Source:
     missing = [f"--{f}" for f in needed[SOURCE.value] if not flags.FLAGS[f].value]
     if missing:
         raise ValueError(f"--source={SOURCE.value} also needs {' and '.join(missing)}")
-    roads = {"timm": ("native", "export"), "torchvision": ("export",)}
+    both = "native", "export"
+    roads = {"timm": both, "open_clip": both, "torchvision": ("export",)}
     possible = roads.get(SOURCE.value, ("native",))
     via = VIA.value or possible[0]
     if via not in possible:
@@ -199,7 +203,7 @@ def read_source() -> Source:
             f"--source={SOURCE.value} has no --via={via}, only {', '.join(possible)}"
         )
     if SOURCE.value == "open_clip":
-        return open_clip_source(name, weights, stated())
+        return open_clip_source(name, weights, stated(), via)
     if SOURCE.value == "openai":
         return openai_source(weights, stated())
     if SOURCE.value == "torchvision":

@@ -1,46 +1,18 @@
-"""Captures a PyTorch network with `torch.export` as steps that jclip runs in JAX."""
+"""Captures a PyTorch classifier as steps that jclip runs in JAX."""
 
 import dataclasses
-import traceback
-import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import fx
-from torch.export import Dim, ExportedProgram
-from torch.export.graph_signature import InputKind
 
 from converters import export_head
-from converters.export_graph import TORCH, Uncovered, leaf, place, steps
+from converters.export_trunk import Trunk, trunk_of
 from converters.rules import Rule, keep
-from jclip.models.exported.aten import LOWERINGS
 from jclip.models.exported.graph import Node
 from jclip.models.exported.tower import ExportedNetwork
 
 aten = torch.ops.aten
-# Operators that stay whole, since JAX has them or since they are clearer so.
-WHOLE = (
-    *(aten.linear.default, aten.scaled_dot_product_attention.default),
-    *(aten.rms_norm.default, aten.stack.default, aten.pixel_shuffle.default),
-    *(aten.silu.default, aten.hardswish.default, aten.hardsigmoid.default),
-    *(aten.softplus.default, aten.mish.default, aten.elu.default),
-    *(aten.upsample_bilinear2d.vec, aten.upsample_bicubic2d.vec),
-    *(aten.upsample_nearest2d.vec, aten._upsample_bicubic2d_aa.vec),
-    *(aten._upsample_bilinear2d_aa.vec, aten.max_pool2d.default),
-    *(aten.adaptive_avg_pool2d.default, aten.adaptive_max_pool2d.default),
-    *(aten.pixel_unshuffle.default, aten.grid_sampler_2d.default),
-)
-__all__ = ["LOWERINGS", "Captured", "Refused", "Uncovered", "capture", "sort_of"]
-KINDS = {
-    InputKind.PARAMETER: "params",
-    InputKind.BUFFER: "stats",
-    InputKind.CONSTANT_TENSOR: "constant",
-}
-
-
-class Refused(ValueError):
-    """A network that `torch.export` cannot capture."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,110 +44,35 @@ def capture(network: torch.nn.Module, size: int, family: str) -> Captured:
       Refused: control flow that depends on values; names the line of the source.
       Uncovered: operators that jclip has no counterpart for, each with such a line.
     """
-    program, batch = _program(network, size)
-    inputs = _inputs(program)
-    learned = {n: t for n, (kind, _, t) in inputs.items() if kind == "params"}
-    (logits,) = program.graph.output_node().args[0]
-    parts = export_head.parts_of(logits, learned)
-    features = export_head.joined(parts, logits) if parts else logits
-    classes = logits.meta["val"].shape[-1]
+    trunk = trunk_of(network, lambda batch: torch.zeros(batch, 3, size, size))
+    classes = trunk.length
     weight, bias = (
-        export_head.weight_and_bias(parts)
-        if parts
+        export_head.weight_and_bias(trunk.head)
+        if trunk.head
         else (torch.eye(classes), torch.zeros(classes))
     )
-    leaves = {name: _leaf(name, *rest) for name, rest in inputs.items()}
-    nodes = steps(features, leaves)
-    tower = ExportedNetwork(
-        *(size, len(weight), family, sort_of(nodes)),
-        steps=tuple(node.line for node in nodes),
-        batch=batch,
-    )
     return Captured(
-        tower,
-        {**_tensors(nodes, inputs), "head/weight": weight, "head/bias": bias},
-        "penultimate" if parts else "logits",
-        _reference(features, inputs, batch),
+        image_tower(trunk, size, family),
+        {
+            **trunk.tensors({"params": "params/image", "stats": "stats"}),
+            **{"head/weight": weight, "head/bias": bias},
+        },
+        "penultimate" if trunk.head else "logits",
+        _reference(trunk),
     )
 
 
-def _program(network: torch.nn.Module, size: int) -> tuple[ExportedProgram, str]:
-    """The program for any batch; where the network forbids that, for one image."""
-    table = torch.export.default_decompositions()
-    for operator in WHOLE:
-        table.pop(operator, None)
-    try:
-        try:
-            program = _exported(network, 2, size, {0: Dim("batch", min=1)})
-            batch = "any"
-        except Exception:  # of many types, and the second attempt says what is wrong
-            program = _exported(network, 1, size, None)
-            batch = "one"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return program.run_decompositions(table), batch
-    except Exception as error:
-        raise Refused(
-            f"torch.export cannot capture {type(network).__name__}: what it does depends "
-            f"on values that only a run knows, or is otherwise beyond it, in "
-            f"{_last_line(error)} ({type(error).__name__}: {str(error).splitlines()[0]})"
-        ) from error
+def image_tower(trunk: Trunk, size: int, family: str) -> ExportedNetwork:
+    """The shape of a captured image tower."""
+    sort = sort_of(trunk.nodes)
+    return ExportedNetwork(size, trunk.length, family, sort, trunk.steps, trunk.batch)
 
 
-def _exported(network: torch.nn.Module, batch: int, size: int, dynamic: Any) -> Any:
-    # The line of each step is kept for messages; PyTorch and networks warn of much.
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        example = torch.zeros(batch, 3, size, size)
-        shapes = None if dynamic is None else (dynamic,)
-        return torch.export.export(
-            network, (example,), dynamic_shapes=shapes, strict=False
-        )
-
-
-def _last_line(error: BaseException) -> str:
-    """The innermost line outside PyTorch that the error came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
-        f for f in frames if not f.filename.startswith(TORCH) and f.filename != __file__
-    ]
-    return place(own[-1].filename, own[-1].lineno, own[-1].line) if own else "PyTorch"
-
-
-def _inputs(program: ExportedProgram) -> dict[str, tuple[str, str, Any]]:
-    """For each placeholder: its kind, the source's name, and its tensor."""
-    found = {}
-    for spec in program.graph_signature.input_specs:
-        kind, target = KINDS.get(spec.kind, "input"), spec.target
-        tensors = {**program.constants, **program.state_dict}
-        tensor = None if kind == "input" else tensors[target].detach()
-        found[spec.arg.name] = kind, target or "", tensor
-    return found
-
-
-def _leaf(name: str, kind: str, target: str, tensor: Any) -> Node:
-    if kind == "input":
-        return Node(name, "input")
-    return leaf(name, kind, target, tensor)
-
-
-def _tensors(nodes: tuple[Node, ...], inputs: Mapping[str, tuple]) -> dict[str, Any]:
-    """The tensors that the steps read from the model, by their paths in it."""
-    roots = {"params": "params/image", "stats": "stats"}
-    return {
-        f"{roots[node.op]}/{node.args[0]}": inputs[node.name][2]
-        for node in nodes
-        if node.op in roots
-    }
-
-
-def _reference(
-    features: fx.Node, inputs: Mapping[str, tuple], batch: str
-) -> Callable[..., dict[str, torch.Tensor]]:
+def _reference(trunk: Trunk) -> Callable[..., dict[str, torch.Tensor]]:
     """PyTorch's own run up to the features, and of the whole network."""
     graph = fx.Graph()
-    graph.graph_copy(features.graph, places := {})
-    graph.output(places[features])
+    graph.graph_copy(trunk.features.graph, places := {})
+    graph.output(places[trunk.features])
     for node in graph.nodes:
         if node.target == aten.view.default:
             # Operators that stay whole may lay their results out in another way.
@@ -186,9 +83,9 @@ def _reference(
     def outputs(
         network: torch.nn.Module, pixels: torch.Tensor, _: None
     ) -> dict[str, torch.Tensor]:
-        groups = pixels.split(1) if batch == "one" else [pixels]
+        groups = pixels.split(1) if trunk.batch == "one" else [pixels]
         found = [
-            module(*(group if k == "input" else t for k, _, t in inputs.values()))
+            module(*(group if k == "input" else t for k, _, t in trunk.inputs.values()))
             for group in groups
         ]
         return {"images": torch.cat(found), "logits": network(pixels)}

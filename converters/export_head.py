@@ -1,4 +1,4 @@
-"""The last linear layer of a captured classifier, split off as its head.
+"""The last linear layer of a captured network, split off as its head or projection.
 
 Several layers that end in a weighted sum (a class and a distillation token) are one
 layer on concatenated features. A convolution of one pixel is a linear layer too.
@@ -45,6 +45,8 @@ def parts_of(output: fx.Node, tensors: Mapping[str, torch.Tensor]) -> tuple[Part
         return inner if _length(output) == _length(args[0]) else ()
     if target == aten.linear.default:
         return _linear(output, tensors)
+    if target == aten.mm.default:
+        return _product(*args, tensors)
     if target == aten.convolution.default:
         return _pixel(output, tensors)
     if target == aten.add.Tensor and not output.kwargs:
@@ -91,6 +93,14 @@ def _linear(node: fx.Node, tensors: Mapping[str, torch.Tensor]) -> tuple[Part, .
     if len(rest) > 1 and rest[1] is not None and learned[1] is None:
         return ()
     return (Part(source, learned[0], learned[1] if len(rest) > 1 else None),)
+
+
+def _product(
+    source: fx.Node, kernel: fx.Node, tensors: Mapping[str, torch.Tensor]
+) -> tuple[Part, ...]:
+    """A layer whose weight is stored as (d, k)."""
+    weight = tensors.get(kernel.name)
+    return () if weight is None else (Part(source, weight.T, None),)
 
 
 def _pixel(node: fx.Node, tensors: Mapping[str, torch.Tensor]) -> tuple[Part, ...]:

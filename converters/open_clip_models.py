@@ -10,7 +10,8 @@ from typing import Any
 import open_clip
 import torch
 
-from converters import clip, tokenizers, torch_io
+from converters import clip, open_clip_networks, tokenizers, torch_io
+from converters.open_clip_export import Ported, ported
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
@@ -23,6 +24,8 @@ OPENAI = {
     "interpolation": "bicubic",
     "resize_mode": "shortest",
 }
+# Beside open_clip, whose networks are captured.
+LIBRARIES = {"native": (), "export": ("timm", "transformers")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +38,12 @@ class Facts:
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
+def open_clip_source(
+    name: str, weights: str, stated: Stated, via: str = "native"
+) -> Source:
     """A model of open_clip by its name and a released tag or a local file.
+
+    Via "export" steps are captured of towers that jclip has no code for.
 
     A tag is downloaded by open_clip. For a file, the activation comes from an
     open_clip_config.json beside it, from a name that ends in "-quickgelu", from
@@ -48,7 +55,8 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
         "crop_pct", "model_kwargs", why="open_clip's models have no such setting"
     )
     config = open_clip.get_model_config(name)
-    _refuse_what_is_not_covered(name, config)
+    if via == "native":
+        _refuse_what_is_not_covered(name, config)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if weights in tags:
         stated.refuse(
@@ -78,6 +86,7 @@ def open_clip_source(name: str, weights: str, stated: Stated) -> Source:
         Path(path),
         facts,
         {"library": "open_clip", "weights": label},
+        via,
     )
 
 
@@ -181,25 +190,29 @@ def _refuse_what_is_not_covered(name: str, config: Mapping[str, Any]) -> None:
     if text is not None:
         raise ValueError(
             f"{name} has the Hugging Face text tower {text}, of which jclip has no "
-            "counterpart"
+            "counterpart; --via=export converts it"
         )
     half = (0.5, 0.5, 0.5)
     try:
         clip.arch_of(config, "gelu", half, half)
     except ValueError as error:
-        raise ValueError(f"{name} cannot be converted: {error}") from error
+        raise ValueError(
+            f"{name} cannot be converted by --via=native: {error}; --via=export converts it"
+        ) from error
 
 
 def _tag(name: str, tag: str) -> Facts:
     released = open_clip.get_pretrained_cfg(name, tag)
     quick = bool(released.get("quick_gelu"))
-    if open_clip.get_model_config(name).get("quick_gelu") and not quick:
+    own = bool(open_clip.get_model_config(name).get("quick_gelu"))
+    if own and not quick and name.endswith("-quickgelu"):
         raise ValueError(
             f"{tag!r} was trained with GELU, and {name!r} has QuickGELU; "
             f"use --name={name.removesuffix('-quickgelu')}"
         )
     return Facts(
-        "quick_gelu" if quick else "gelu",
+        # Of a model with no other name (roberta-ViT-B-32) the config says it.
+        "quick_gelu" if quick or own else "gelu",
         released,
         released.get("hf_hub", ""),
         open_clip_training(name, tag),
@@ -283,22 +296,19 @@ def _source(
     path: Path,
     facts: Facts,
     record: Mapping[str, Any],
+    via: str = "native",
 ) -> Source:
-    arch = clip.arch_of(
-        config, facts.activation, facts.preprocess["mean"], facts.preprocess["std"]
+    road = {"native": _native, "export": ported}[via]
+    port = road(
+        config, facts.activation, facts.preprocess, torch_io.read_state_dict(path)
     )
-    tensors = torch_io.read_state_dict(path)
     return Source(
         name=bundle,
-        arch=arch,
-        tensors=clip.plain(tensors),
-        rules=clip.rules_of(arch),
+        **port._asdict(),
         unused=clip.UNUSED,
-        network=functools.partial(_network, config, facts.activation, tensors),
-        outputs=_outputs,
-        preprocess=_preprocess(arch, facts.preprocess),
-        features="unprojected",
-        tokenizer=tokenizers.tokenizer_of(_tokenizer(name, arch)),
+        outputs=open_clip_networks.outputs,
+        preprocess=_preprocess(port.arch, facts.preprocess),
+        tokenizer=tokenizers.tokenizer_of(_tokenizer(name, port.arch)),
         prompts=tokenizers.prompt_sets(),
         class_names=tokenizers.class_names(),
         licence="MIT" if record["library"] == "openai" else "",
@@ -308,9 +318,25 @@ def _source(
             "name": name if record["library"] == "open_clip" else record["weights"],
             "file": path.name,
             "sha256": torch_io.sha256(path),
-            "versions": versions("open_clip_torch", "torch"),
+            "versions": versions("open_clip_torch", "torch", *LIBRARIES[via]),
+            **({"road": "export"} if via == "export" else {}),
         },
     )
+
+
+def _native(
+    config: Mapping[str, Any],
+    activation: str,
+    preprocess: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+) -> Ported:
+    """The model in jclip's own towers alone."""
+    arch = clip.arch_of(config, activation, preprocess["mean"], preprocess["std"])
+    network = functools.partial(
+        open_clip_networks.with_weights, config, activation, tensors
+    )
+    rules = clip.rules_of(arch)
+    return Ported(arch, clip.plain(tensors), rules, network, "unprojected")
 
 
 def _preprocess(arch: Arch, config: Mapping[str, Any]) -> Preprocess:
@@ -326,53 +352,3 @@ def _tokenizer(name: str, arch: Arch) -> Any:
             f"the tokenizer of {name} is downloaded from the Hugging Face hub, which "
             f"failed: {str(error).splitlines()[0]}"
         ) from error
-
-
-def _network(
-    config: Mapping[str, Any], activation: str, tensors: Mapping[str, torch.Tensor]
-) -> torch.nn.Module:
-    """open_clip's own network with these weights, in float32."""
-    options = {**config, "quick_gelu": activation == "quick_gelu"}
-    with torch.device("meta"):
-        network = network_class(options)(**options)
-    _fill_buffers(network)
-    named = {name.removeprefix("text."): tensor for name, tensor in tensors.items()}
-    wanted = {
-        name: named[name.removeprefix("text.")].float() for name in network.state_dict()
-    }
-    network.load_state_dict(wanted, strict=True, assign=True)
-    return network.eval()
-
-
-def network_class(config: dict[str, Any]) -> type[torch.nn.Module]:
-    """open_clip's class for this config, from which the key that says so is taken."""
-    custom = config.pop("custom_text", False)
-    if "multimodal_cfg" in config:
-        return open_clip.coca_model.CoCa
-    return open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
-
-
-def _fill_buffers(network: torch.nn.Module) -> None:
-    """Gives values to what is computed and not stored, which has none on "meta"."""
-    for module in network.modules():
-        absent = {n: b for n, b in module.named_buffers(recurse=False) if b.is_meta}
-        for name, buffer in absent.items():
-            setattr(module, name, torch.empty_like(buffer, device="cpu"))
-        if "attn_mask" in absent:
-            module.attn_mask = _causal_mask(len(absent["attn_mask"]))
-        elif absent and hasattr(module, "init_non_persistent_buffers"):
-            module.init_non_persistent_buffers()
-
-
-@torch.inference_mode()
-def _outputs(
-    network: torch.nn.Module, pixels: torch.Tensor, tokens: torch.Tensor | None
-) -> dict[str, torch.Tensor]:
-    found = {"images": network.encode_image(pixels, normalize=False)}
-    if tokens is not None:
-        found["texts"] = network.encode_text(tokens, normalize=False)
-    return found
-
-
-def _causal_mask(length: int) -> torch.Tensor:
-    return torch.full((length, length), float("-inf")).triu(1)

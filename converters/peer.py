@@ -20,7 +20,7 @@ from absl import app, flags, logging
 from safetensors.torch import save_file
 
 from converters.convert import NAME, SOURCE, read_source
-from converters.open_clip_models import network_class
+from converters.open_clip_networks import network_class
 
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
 FRESH = flags.DEFINE_string("fresh", None, "A file to write random weights to.")

@@ -21,7 +21,7 @@ PREFIX = r"visual\.trunk\."
 
 
 class Tower(NamedTuple):
-    """An image tower and what projects its features.
+    """A tower of images or texts, and what projects its features.
 
     Attributes:
       shape: the tower in jclip's terms.

@@ -19,7 +19,9 @@ import timm
 import torch
 
 from converters import rules
-from converters.export import Captured, Refused, Uncovered, capture
+from converters.export import Captured, capture
+from converters.export_graph import Uncovered
+from converters.export_program import Refused
 from jclip.models.canary import relative
 from jclip.models.model import Arch, Model
 

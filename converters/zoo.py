@@ -19,7 +19,7 @@ from torchvision import models
 
 from converters import clip
 from converters.clip_families import clip_family
-from converters.open_clip_models import network_class
+from converters.open_clip_networks import network_class
 from converters.timm_models import FAMILIES
 from converters.torchvision_models import training
 from jclip.models.zoo.table import FOLDER, LIBRARIES, TRAINING, Entry, write_entries
@@ -58,7 +58,8 @@ def openai_entries() -> Iterator[Entry]:
         yield Entry(
             *("openai", name, tag, clip_family(name, config)),
             config["vision_cfg"]["image_size"],
-            *open_clip_network(name),
+            open_clip_network(name)[0],
+            (NATIVE,),
             "MIT",
             open_clip.get_pretrained_cfg(name, tag)["url"],
             _facts(open_clip_training(name, tag)),
@@ -110,12 +111,12 @@ def open_clip_network(name: str) -> tuple[int | None, tuple[str, ...]]:
     """The parameters of a model of open_clip and the roads by which it is converted."""
     config = open_clip.get_model_config(name)
     if "hf_model_name" in config["text_cfg"]:
-        return None, ()
+        return None, (EXPORT,)
     try:
         clip.arch_of(config, "gelu", HALF, HALF)
-        roads = (NATIVE,)
+        roads = (NATIVE, EXPORT)
     except ValueError:
-        roads = ()
+        roads = (EXPORT,)
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         network = network_class(config)(**config)

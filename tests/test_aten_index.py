@@ -17,6 +17,7 @@ def test_elements_at_indices():
     compare("_unsafe_index.Tensor", X, [None, ROWS.abs(), COLUMNS.abs()])
     compare("index_select.default", X, -1, COLUMNS.abs())
     compare("embedding.default", noise(7, 3), ROWS)
+    compare("embedding.default", noise(7, 3), torch.tensor([[1, 2, 1]]), 1)
 
 
 @pytest.mark.parametrize("add", [False, True])

@@ -47,6 +47,7 @@ def test_along_one_axis(axis):
     compare("all.dim", X > -1, axis)
     compare("cumsum.default", X, axis)
     compare("cumsum.default", X > 0, axis)
+    compare("cumsum.default", X > 0, axis, dtype=torch.int64)
     compare("prod.dim_int", X, axis)
     compare("_softmax.default", 9 * X, axis, False)
     compare("_log_softmax.default", 9 * X, axis, False)

@@ -256,11 +256,18 @@ def test_the_launch_ends_with_one_message(files, tmp_path):
     assert "unknown timm model 'mobilenet_v2'" in run(
         source="timm", name="mobilenet_v2", **out
     )
+    assert "--via=export converts it" in run(
+        source="open_clip", name="MobileCLIP-S1", weights="datacompdr", **out
+    )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_launch_writes_a_bundle_and_says_so(files, tmp_path, capsys):
+@pytest.mark.parametrize("via, tower", [(None, "vit"), ("export", "exported")])
+def test_the_launch_writes_a_bundle_and_says_so(files, tmp_path, capsys, via, tower):
+    if not launch.flags.FLAGS.is_parsed():
+        launch.flags.FLAGS(["convert", "--source=timm"])
     flags = {
+        "via": via,
         "source": "open_clip",
         "name": "Tiny-ViT",
         "activation": "gelu",
@@ -270,4 +277,6 @@ def test_the_launch_writes_a_bundle_and_says_so(files, tmp_path, capsys):
     with flagsaver.flagsaver(**flags):
         launch.main(["convert"])
     assert "mine" in capsys.readouterr().out
-    assert np.isclose(read_spec(tmp_path / "mine").arch.mean[0], 0.48145466)
+    arch = read_spec(tmp_path / "mine").arch
+    assert arch.as_dict()["image"]["kind"] == tower
+    assert np.isclose(arch.mean[0], 0.48145466)

@@ -16,12 +16,15 @@ import torchvision
 from jax.sharding import NamedSharding, PartitionSpec
 from torch import nn
 
-from converters import export, trial
-from converters.export import Refused, Uncovered, capture
+from converters import trial
+from converters.export import capture
+from converters.export_graph import Uncovered
+from converters.export_program import WHOLE, Refused
 from converters.exported_source import load
 from jclip.devices import data_mesh
 from jclip.models.canary import relative
 from jclip.models.exported import graph
+from jclip.models.exported.aten import LOWERINGS
 from jclip.models.model import Arch
 from tests import tiny_export as tiny
 from tests.shaken import shake
@@ -239,8 +242,8 @@ def test_what_does_not_fit_the_network_is_named_all_at_once(network):
 
 
 def test_operators_that_stay_whole_have_a_counterpart():
-    names = {str(op).removeprefix("aten.") for op in export.WHOLE}
-    assert names <= set(export.LOWERINGS)
+    names = {str(op).removeprefix("aten.") for op in WHOLE}
+    assert names <= set(LOWERINGS)
 
 
 def test_running_needs_no_torch():

@@ -13,11 +13,15 @@ from timm.models import resnetv2
 from timm.models.convnext import ConvNeXt
 from timm.models.densenet import DenseNet
 from timm.models.eva import Eva
+from timm.models.fastvit import FastVit
 from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import PreActBasic, ResNetV2
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vgg import VGG
 from timm.models.vision_transformer import VisionTransformer
+from timm.models.vision_transformer_hybrid import ConvStem
+from timm.models.vision_transformer_relpos import VisionTransformerRelPos
 from timm.models.vitamin import VitCfg
 
 from converters import rules
@@ -66,6 +70,26 @@ def _vgg(
 
 
 def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
+    if isinstance(
+        getattr(getattr(whole, "patch_embed", None), "backbone", None), ConvStem
+    ):
+        # Its stem has one width, at which a patch has 16 pixels.
+        width = whole.embed_dim
+        changes = {"depth": 2, "img_size": 48}
+        return changes, {"image_size": 48, "width": width}
+    if isinstance(whole, FastVit):
+        stages = len(whole.stages)
+        changes = {"layers": (1,) * stages, "embed_dims": (16, 16, 32, 64, 64)[:stages]}
+        # Attention, in the last stage or two, has four patches at the least.
+        return changes, {"image_size": 2 ** (stages + 2), "width": 128}
+    if isinstance(whole, SwinTransformer):
+        changes = {"depths": (2, 2), "num_heads": (2, 4), "embed_dim": 32}
+        changes |= {"img_size": 56}
+        return changes, {"image_size": 56, "width": 64}
+    if isinstance(whole, VisionTransformerRelPos):
+        changes = {"depth": 2, "num_heads": 2, "embed_dim": 128, "rel_pos_dim": 16}
+        changes |= {"img_size": 48}
+        return changes, {"image_size": 48, "width": 128}
     if isinstance(whole, VisionTransformer | Eva):
         width, size = 2 * whole.blocks[0].attn.head_dim, 24
         changes = {"embed_dim": width, "depth": 2, "num_heads": 2}

@@ -11,7 +11,7 @@ from jclip.arrays import Array, Float, Int, Leaf, UInt8
 from jclip.models.convnext import ConvNeXt
 from jclip.models.densenet import DenseNet
 from jclip.models.efficientnet import EfficientNet
-from jclip.models.exported.tower import ExportedNetwork
+from jclip.models.exported.tower import ExportedNetwork, ExportedText
 from jclip.models.head import Head
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
@@ -31,6 +31,7 @@ TOWERS = {
     "densenet": DenseNet,
     "exported": ExportedNetwork,
     "text": TextTransformer,
+    "exported_text": ExportedText,
 }
 
 

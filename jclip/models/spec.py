@@ -24,7 +24,8 @@ class Spec:
       arch: the architecture.
       preprocess: from a decoded image to what the network takes.
       features: what `embed_images(project=False)` gives: "unprojected" (CLIP, before
-        its projection), "penultimate" (a classifier's last layer's input) or "logits".
+        its projection), "embedding" (CLIP, whose captured image tower ends otherwise
+        than in one), "penultimate" (a classifier's last layer's input) or "logits".
       classes: what a classifier's head tells apart, as ImageNet wnids; empty for CLIP.
       text: how a text becomes tokens; None without a text tower.
       source: library, name, weights, file, its sha256, versions.

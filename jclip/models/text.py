@@ -12,6 +12,7 @@ import numpy as np
 from flax import linen as nn
 
 from jclip.arrays import Array, Bool, Float, Int
+from jclip.models.exported.tower import ExportedText
 from jclip.models.layers import blocks, layer_norm
 
 
@@ -112,7 +113,7 @@ def padding_mask(tokens: Int[Array, "b t"], pad_id: int) -> Bool[Array, "b s"]:
 
 
 def needed_tokens(
-    tokens: Int[np.ndarray, "n t"], shape: TextTransformer
+    tokens: Int[np.ndarray, "n t"], shape: TextTransformer | ExportedText
 ) -> Int[np.ndarray, " n"]:
     """How many of its first tokens each text's vector depends on.
 

@@ -119,7 +119,8 @@ def _encode(
 
 
 def _text_tower(model: Model) -> Model:
-    params = {name: model.params[name] for name in ("text", "text_projection")}
+    names = {"text", "text_projection"} & {*model.params}
+    params = {name: model.params[name] for name in names}
     return dataclasses.replace(model, params=params, stats={}, head=None)
 
 

@@ -48,8 +48,9 @@ class Program:
 
         Nothing is drawn at random, as the network was captured for evaluation.
         """
-        params, stats = variables["params"], variables["batch_stats"]
-        x = jnp.moveaxis(inputs, -1, 1)
+        params, stats = variables["params"], variables.get("batch_stats", {})
+        # Images have their channels last; token ids are as they are.
+        x = jnp.moveaxis(inputs, -1, 1) if inputs.ndim == 4 else inputs
         if self.one_by_one:
             output = jax.vmap(lambda x: run(self.nodes, params, stats, x[None])[0])(x)
         else:
@@ -60,6 +61,7 @@ class Program:
 def run(nodes: tuple[Node, ...], params: Any, stats: Any, x: Array) -> Array:
     """The output of the steps."""
     trees = {"params": params, "stats": stats}
+    dtype = _computed_in(params, x)
     found: dict[str, Any] = {}
     for node in nodes:
         if node.op == "output":
@@ -72,8 +74,15 @@ def run(nodes: tuple[Node, ...], params: Any, stats: Any, x: Array) -> Array:
             array = graph.array_of(*node.args)
             found[node.name] = jnp.asarray(array, DTYPES[array.dtype.name])
         else:
-            found[node.name] = _step(node, found, x.dtype)
+            found[node.name] = _step(node, found, dtype)
     raise ValueError("the graph has no output")
+
+
+def _computed_in(params: Any, x: Array) -> Any:
+    """The type of the input, or where that is token ids of the parameters."""
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return x.dtype
+    return jax.tree.leaves(params)[0].dtype
 
 
 def _step(node: Node, found: Mapping[str, Any], dtype: Any) -> Any:

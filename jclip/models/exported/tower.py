@@ -1,4 +1,4 @@
-"""The shape of a tower whose network was captured from PyTorch."""
+"""The shapes of towers whose networks were captured from PyTorch."""
 
 import dataclasses
 
@@ -32,4 +32,36 @@ class ExportedNetwork:
 
     def module(self) -> Program:
         """The network, with a Flax module's `init` and `apply`."""
+        return Program(read(self.steps), one_by_one=self.batch == "one")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedText:
+    """A text tower as the steps that its source takes, for texts of one length.
+
+    Parameters are named as in `ExportedNetwork`. Tables that are not learned lie among
+    them, as a model keeps statistics of its image tower alone.
+
+    Attributes:
+      context: tokens in a text, padding included.
+      vocabulary: number of token ids.
+      features: length of what comes out.
+      family: the source's word for the architecture ("xlm-roberta").
+      activation: the source's word for it.
+      steps, batch: see `ExportedNetwork`.
+      causal: whether texts may be cut behind the pooled token; steps for one length
+        may not.
+    """
+
+    context: int
+    vocabulary: int
+    features: int
+    family: str
+    activation: str
+    steps: tuple[str, ...]
+    batch: str = "any"
+    causal: bool = False
+
+    def module(self) -> Program:
+        """The network, from token ids to features."""
         return Program(read(self.steps), one_by_one=self.batch == "one")
