@@ -53,7 +53,7 @@ SHOW = flags.DEFINE_string(
 
 COVERED = (
     *("family", "weights", "files", "architectures", "native"),
-    *("equal by export", "not by export"),
+    *("export", "trial equal", "trial not"),
 )
 MISSING = "missing"
 RENDERED = "rendered when read"

@@ -23,9 +23,10 @@ class Line(NamedTuple):
       weights: released ones, and how many different files these are.
       files: of these.
       architectures: that they are of, and how many of them there are
-      native: by jclip's own code,
-      exported: by a trial of the export road that gave PyTorch's result,
-      failed: or did not.
+      native: of these, by jclip's own code.
+      exported: that have the export road.
+      equal: for which a trial of it gave PyTorch's result.
+      failed: for which one did not.
     """
 
     library: str
@@ -35,6 +36,7 @@ class Line(NamedTuple):
     architectures: int
     native: int
     exported: int
+    equal: int
     failed: int
 
 
@@ -67,11 +69,14 @@ def total(library: str, lines: list[Line]) -> Line:
 def _line(
     library: str, family: str, released: list[Entry], tried: Mapping[str, Any]
 ) -> Line:
-    native = {entry.name for entry in released if "native" in entry.roads}
+    native, exported = (
+        len({entry.name for entry in released if road in entry.roads})
+        for road in ("native", "export")
+    )
     names = {entry.name for entry in released}
     outcomes = [tried[name]["outcome"] for name in names if name in tried]
     equal = sum(outcome in EQUAL for outcome in outcomes)
     origins = [entry.origin for entry in released if entry.weights]
-    counts = len(origins), len({*origins})
+    counts = len(origins), len({*origins}), len(names)
     failed = len(outcomes) - equal
-    return Line(library, family, *counts, len(names), len(native), equal, failed)
+    return Line(library, family, *counts, native, exported, equal, failed)
