@@ -19,7 +19,6 @@ from jclip.models.canary import relative
 from jclip.models.conv_norm import Norm
 from jclip.models.description import FAMILIES as FACTS
 from jclip.models.model import Arch, Model
-from jclip.models.pooling import Pool
 from tests import tiny_export
 from tests.shaken import shake
 from tests.tiny_timm import CLASSES, HALF, errors, port, tiny
@@ -163,6 +162,15 @@ def refusal(name: str) -> str:
     return ""
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("module", COUNTS)
+def test_every_covered_architecture_of_timm_gives_the_same(module):
+    names = [name for name in with_imagenet_head(module) if not refusal(name)]
+    found = {name: max(errors(*twin(name)).values()) for name in names}
+    print(f"worst of {len(found)}: {max(found.values())}")
+    assert {name: e for name, e in found.items() if not e <= TOLERANCE} == {}
+
+
 @pytest.mark.parametrize("module", COUNTS)
 def test_architectures_are_covered_or_refused_by_name_and_reason(module):
     count, refused = COUNTS[module]
@@ -186,31 +194,42 @@ def test_what_is_not_covered_is_named_all_at_once():
         timm_resnet.arch_of(network)
 
 
-def changed(shape, **changes):
-    """The shape with these changes in every convolution of its branches."""
+def changed(shape, conv=None, pool=None, **block):
+    """The shape with these changes in its branches' convolutions, first pool and blocks."""
 
     def layer(layer):
-        return replace(layer, conv=replace(layer.conv, **changes))
+        return replace(layer, conv=replace(layer.conv, **(conv or {})))
 
-    def block(block):
-        return replace(block, layers=tuple(map(layer, block.layers)))
+    def each(found):
+        return replace(found, layers=tuple(map(layer, found.layers)), **block)
 
-    stages = tuple(tuple(map(block, stage)) for stage in shape.stages)
-    return replace(shape, stages=stages)
+    *first, last = shape.stem
+    pools = tuple(replace(p, **(pool or {})) for p in last.pools)
+    return replace(
+        shape,
+        stem=(*first, replace(last, pools=pools)),
+        stages=tuple(tuple(map(each, stage)) for stage in shape.stages),
+    )
 
 
 FAULTS = {
-    "epsilon": {"norm": Norm("batch", 1e-3)},
-    "activation": {"activation": "relu6"},
+    "resnet50d": [
+        {"conv": {"norm": Norm("batch", 1e-3)}},
+        {"conv": {"activation": "relu6"}},
+    ],
+    "resnetv2_50x1_bit": [
+        {"conv": {"standardised": 1e-3}},
+        {"pool": {"zeros": False}},
+    ],
+    "regnetv_040": [{"skip": "input"}],
 }
 
 
-def test_a_wrong_shape_is_noticed():
-    network, model, size = twin("resnetblur50")
-    right = model.arch.image
-    last = replace(right.stem[-1], pools=(Pool("max", 3, 2, 1),))
-    wrong = [changed(right, **fault) for fault in FAULTS.values()]
-    for shape in [*wrong, replace(right, stem=(*right.stem[:-1], last))]:
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_wrong_shape_is_noticed(name):
+    network, model, size = twin(name)
+    for fault in FAULTS[name]:
+        shape = changed(model.arch.image, **fault)
         faulty = replace(model, arch=replace(model.arch, image=shape))
         assert errors(network, faulty, size)["features"] > 10 * TOLERANCE
 
