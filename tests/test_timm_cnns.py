@@ -21,7 +21,7 @@ from jclip.models.description import FAMILIES as FACTS
 from jclip.models.model import Arch, Model
 from tests import tiny_export
 from tests.shaken import shake
-from tests.tiny_timm import CLASSES, HALF, errors, port, tiny
+from tests.tiny_timm import HALF, errors, tiny, twin
 
 TOLERANCE = 1e-5
 # One of each kind: what its shape has that others lack.
@@ -69,13 +69,6 @@ COUNTS = {
     "vgg": (8, {}),
     "densenet": (5, {}),
 }
-
-
-def twin(name):
-    """A smaller network of the kind, shaken, its port, and the size of its images."""
-    small, sizes = tiny(name)
-    network = shake(timm.create_model(small, num_classes=len(CLASSES)))
-    return network, port(network, sizes["image_size"]), sizes["image_size"]
 
 
 @pytest.mark.parametrize("name", KINDS, ids=KINDS.values())

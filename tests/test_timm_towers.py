@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import timm
@@ -11,15 +10,14 @@ import torch
 from safetensors.torch import save_file
 
 from converters import convert as launch
-from converters import rules, timm_towers, timm_vit
+from converters import timm_towers, timm_vit
 from converters.source import Stated
 from converters.timm_models import timm_source
 from jclip.models import convolution
-from jclip.models.bundle import flat, load_bundle
-from jclip.models.head import Head
-from jclip.models.model import Arch, Model, init
+from jclip.models.bundle import load_bundle
+from jclip.models.model import Model
 from tests.shaken import shake
-from tests.tiny_timm import tiny
+from tests.tiny_timm import errors, tiny, twin
 
 TOLERANCE = 1e-5
 CLASSES = tuple("abcdefg")
@@ -55,50 +53,12 @@ def family_of(network):
     return timm_towers.FAMILIES[type(network)]
 
 
-def port(network, size) -> Model:
-    """The network as a jclip model."""
-    family = family_of(network)
-    arch = Arch(family.arch_of(network, size), None, None, HALF, HALF)
-    fresh = jax.eval_shape(lambda key: init(arch, key, CLASSES), jax.random.key(0))
-    head = {"weight": fresh.head.weight, "bias": fresh.head.bias}
-    leaves = rules.convert(
-        family.plain(network.state_dict()),
-        family.rules_of(arch.image),
-        family.UNUSED,
-        flat({"params": fresh.params, "head": head}),
-    )
-    tree = jax.tree.map(jnp.asarray, rules.nested(leaves))
-    head = Head(**tree["head"], scale=1.0, classes=CLASSES, normalise=False)
-    return Model(tree["params"], {}, head, arch)
-
-
-@torch.no_grad()
-def errors(name) -> dict[str, float]:
-    """max|a-b| / max|b| of a smaller twin of the model."""
-    small, sizes = tiny(name)
-    network = shake(timm.create_model(small, num_classes=len(CLASSES)))
-    model = port(network, sizes["image_size"])
-    shape = 2, sizes["image_size"], sizes["image_size"], 3
-    pixels = np.asarray(jax.random.uniform(jax.random.key(0), shape))
-    x = (torch.tensor(pixels).permute(0, 3, 1, 2) - 0.5) / 0.5
-    theirs = network.forward_head(network.forward_features(x), pre_logits=True)
-    features = jax.jit(Model.embed_pixels)(model, pixels)
-    pairs = {
-        "features": (features, theirs),
-        "logits": (model.head(features), network(x)),
-    }
-    return {
-        k: float(np.abs(a - b.numpy()).max() / b.abs().max())
-        for k, (a, b) in pairs.items()
-    }
-
-
 @pytest.mark.parametrize("name", KINDS, ids=KINDS.values())
 def test_features_and_logits_are_those_of_timm(name, monkeypatch):
     if name != "convnext_tiny":
         # Numbers are the same, and tracing it takes a fifth of the time.
         monkeypatch.setattr(convolution, "depthwise", convolution.grouped)
-    assert max(errors(name).values()) <= TOLERANCE
+    assert max(errors(*twin(name)).values()) <= TOLERANCE
 
 
 def is_covered(name) -> bool:
@@ -117,7 +77,7 @@ def test_every_covered_architecture_of_timm_gives_the_same(monkeypatch):
     names = [n for module in MODULES for n in timm.list_models(module=module)]
     covered = [name for name in names if is_covered(name)]
     assert len(covered) == 204
-    found = {name: max(errors(name).values()) for name in covered}
+    found = {name: max(errors(*twin(name)).values()) for name in covered}
     print(f"worst of {len(found)}: {max(found.values())}")
     assert {name: e for name, e in found.items() if e > TOLERANCE} == {}
 
@@ -165,9 +125,7 @@ def test_a_fine_tuned_tower_becomes_a_bundle(tmp_path):
 
 @pytest.mark.parametrize("shape", ["rotary", "epsilon", "gated"])
 def test_a_wrong_shape_is_noticed(shape):
-    small, sizes = tiny("eva02_base_patch14_224")
-    network = shake(timm.create_model(small, num_classes=len(CLASSES)))
-    model = port(network, sizes["image_size"])
+    _, model, _ = twin("eva02_base_patch14_224")
     image = model.arch.image
     wrong = {
         "rotary": dataclasses.replace(image.rotary, column_first=True),

@@ -29,6 +29,7 @@ from converters.timm_models import FAMILIES
 from jclip.models.bundle import flat
 from jclip.models.head import Head
 from jclip.models.model import Arch, Model, init
+from tests.shaken import shake
 
 CLASSES = tuple("abcdefg")
 HALF = (0.5, 0.5, 0.5)
@@ -142,6 +143,13 @@ def port(network: torch.nn.Module, size: int) -> Model:
     tree = jax.tree.map(jnp.asarray, rules.nested(leaves))
     head = Head(**tree["head"], scale=1.0, classes=CLASSES, normalise=False)
     return Model(tree["params"], tree.get("stats", {}), head, arch)
+
+
+def twin(name: str) -> tuple[torch.nn.Module, Model, int]:
+    """A smaller network of the kind, shaken, its port, and the size of its images."""
+    small, sizes = tiny(name)
+    network = shake(timm.create_model(small, num_classes=len(CLASSES)))
+    return network, port(network, sizes["image_size"]), sizes["image_size"]
 
 
 @torch.no_grad()
