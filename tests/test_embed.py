@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import gc
 import itertools
+import json
 import os
 import shutil
 from pathlib import Path
@@ -18,7 +19,9 @@ from jclip.data.dataset import Dataset
 from jclip.devices import data_mesh
 from jclip.embed import Stopped, embed
 from jclip.embed.encode import cells
+from jclip.embed.jobs import fingerprint
 from jclip.models.bundle import save_bundle
+from jclip.models.exported.tower import ExportedNetwork
 from jclip.store import Store, shards
 from tests import toy
 
@@ -204,6 +207,55 @@ def test_a_store_of_another_configuration_is_an_error_that_names_it(
     with pytest.raises(ValueError, match=r"dataset.count: stored 50, now 40"):
         features(bundle, toy.dataset(40), store=store)
     assert files(tmp_path) == before
+
+
+def test_of_captured_steps_the_fingerprint_has_a_hash(bundle, data):
+    def made(steps):
+        image = ExportedNetwork(32, 8, "resnet", "cnn", steps)
+        arch = dataclasses.replace(bundle.spec.arch, image=image)
+        spec = dataclasses.replace(bundle.spec, arch=arch)
+        return fingerprint(spec, data, "float32", "float32")
+
+    steps = tuple(f"step {i}" for i in range(1000))
+    assert len(json.dumps(made(steps)["network"])) < 500
+    assert made(steps) == made(tuple(steps)) != made((*steps[:-1], "step 0"))
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_others_go_on_past_a_model_that_cannot_be_loaded(
+    bundle, data, tmp_path, stored
+):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    save_bundle(whole, bundle)
+    save_bundle(broken, toy.bundle("tiny2", seed=2))
+    leaf = max((broken / "params").rglob("d/*"), key=lambda path: path.stat().st_size)
+    leaf.write_bytes(bytes(leaf.stat().st_size))
+    store = Store(tmp_path / "store") if stored else None
+    failed = {}
+    found = embed([broken, whole], data, store=store, failed=failed.__setitem__)
+    assert [*found] == ["tiny"] and [*failed] == ["tiny2"]
+    assert "are not those that were converted" in failed["tiny2"]
+    np.testing.assert_array_equal(found["tiny"].features, features(bundle, data))
+    with pytest.raises(ValueError, match="are not those that were converted"):
+        embed([broken, whole], data, store=store)
+
+
+def test_a_model_whose_features_are_not_finite_fails_alone(bundle, data):
+    worse = toy.bundle("worse", seed=2)
+    params = jax.tree.map(lambda x: x * np.nan, worse.model.params)
+    worse = dataclasses.replace(
+        worse, model=dataclasses.replace(worse.model, params=params)
+    )
+    failed = {}
+    found = embed([worse, bundle], data, failed=failed.__setitem__)
+    assert [*found] == [bundle.spec.name] and "finite" in failed["worse"]
+
+
+def test_told_to_stop_a_run_that_goes_past_failures_stops(bundle, data, tmp_path):
+    store, failed = Store(tmp_path), {}
+    with pytest.raises(Stopped):
+        embed([bundle], data, store=store, stop=lambda: True, failed=failed.__setitem__)
+    assert not failed
 
 
 def test_a_mismatch_of_one_model_is_found_before_any_work(bundle, data, tmp_path):

@@ -21,7 +21,7 @@ from jclip.models.model import Model
 from jclip.models.spec import Spec, read_spec
 from jclip.store.examples import write_examples
 from jclip.store.shards import InMemory, Shards
-from jclip.store.store import Embeddings, Store
+from jclip.store.store import Embeddings, Store, digest
 
 # Raised only when a change alters features; every stored feature is then made again.
 FEATURES_VERSION = 1
@@ -55,10 +55,14 @@ def fingerprint(
 ) -> dict[str, Any]:
     """Everything that the features of a model on a data set depend on, as plain data."""
     arch = spec.arch.as_dict()
+    image = arch["image"]
+    if "steps" in image:
+        # Thousands of lines, which every manifest would repeat.
+        image = {**image, "steps": digest(image["steps"])}
     return {
         "weights": spec.weights,
         # The same weights under another activation or mean are another network.
-        "network": {key: arch[key] for key in ("image", "mean", "std")},
+        "network": {"image": image, "mean": arch["mean"], "std": arch["std"]},
         "features": spec.features,
         "preprocess": dataclasses.asdict(spec.preprocess),
         "dataset": dict(dataset.fingerprint),
