@@ -20,7 +20,7 @@ from converters.timm_towers import Tower
 from jclip.models.exported.tower import ExportedText
 from jclip.models.model import Arch
 
-# open_clip's own image towers by jclip's words; timm's are named by their module.
+# Families that have a word of jclip's; others are called as their module.
 OWN = {"VisionTransformer": "vit", "ModifiedResNet": "resnet"}
 # Where a config of Hugging Face says which activation it has.
 ACTIVATIONS = ("hidden_act", "activation_function", "feed_forward_proj")
@@ -60,26 +60,22 @@ def ported(
     network = open_clip_networks.built(config, activation)
     load(network, open_clip_networks.named(network, tensors))
     image, text = _own(config, activation)
-    text_leaves, image_leaves = {}, {}
-    if text is None:
-        text, text_leaves = _captured_text(config, network.text, activation)
-    elif image is not None:
-        image = None
+    if text is not None:
+        image = None  # jclip lacks it, or nothing
+    leaves = {}
     if image is None:
-        image, image_leaves = _captured_image(config, network.visual)
-    rest = {
-        name: tensor
-        for name, tensor in tensors.items()
-        if not (image_leaves if name.startswith("visual.") else text_leaves)
-        or name.startswith("logit_")
-    }
+        image, leaves["image"] = _captured_image(config, network.visual)
+    if text is None:
+        text, leaves["text"] = _captured_text(config, network.text, activation)
     arch = clip.joined(config, image, text, preprocess["mean"], preprocess["std"])
+    others = {n: t for n, t in tensors.items() if _tower_of(n) not in leaves}
+    has_embedding = "image" in leaves and not image.projected
     return Ported(
         arch,
-        {**clip.plain(rest), **image_leaves, **text_leaves},
+        {**clip.plain(others), **leaves.get("image", {}), **leaves.get("text", {})},
         [CAPTURED, *clip.rules_of(arch)],
         lambda: network,
-        "embedding" if image_leaves and not image.projected else "unprojected",
+        "embedding" if has_embedding else "unprojected",
     )
 
 
@@ -94,6 +90,13 @@ def _own(
         except ValueError:
             found.append(None)
     return found[0], found[1]
+
+
+def _tower_of(name: str) -> str:
+    """Which tower a tensor of a checkpoint belongs to; the scales are of neither."""
+    if name.startswith("logit_"):
+        return "neither"
+    return "image" if name.startswith("visual.") else "text"
 
 
 def _captured_image(
