@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from open_clip.hf_model import HFTextEncoder
 from open_clip.timm_model import TimmModel
+from torch.export import Dim
 
 from converters import clip, export_head, open_clip_networks
 from converters.export import image_tower
@@ -115,7 +116,9 @@ def _captured_text(
     config: Mapping[str, Any], network: torch.nn.Module, activation: str
 ) -> tuple[Tower, dict[str, torch.Tensor]]:
     context = open_clip_networks.context_of(config)
-    trunk = trunk_of(network, lambda batch: torch.ones(batch, context).long())
+    masked = isinstance(network, HFTextEncoder)  # and so padding may be cut off
+    free = {1: Dim("tokens", min=2, max=context)} if masked else {}
+    trunk = trunk_of(network, lambda batch: torch.ones(batch, context).long(), free)
     # A model keeps statistics of its image tower alone.
     nodes = tuple(
         dataclasses.replace(node, op="params") if node.op == "stats" else node
@@ -126,6 +129,8 @@ def _captured_text(
         *(context, network.vocab_size, trunk.length),
         *_family_and_activation(network, activation),
         *(trunk.steps, trunk.batch),
+        causal=not masked and not config["text_cfg"].get("no_causal_mask", False),
+        pad_id=network.config.pad_token_id if masked and trunk.batch == "any" else None,
     )
     leaves = trunk.tensors({"params": "params/text"})
     return _with_projection(trunk, shape, leaves, "params/text_projection")
