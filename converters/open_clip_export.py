@@ -119,12 +119,7 @@ def _captured_text(
     masked = isinstance(network, HFTextEncoder)  # and so padding may be cut off
     free = {1: Dim("tokens", min=2, max=context)} if masked else {}
     trunk = trunk_of(network, lambda batch: torch.ones(batch, context).long(), free)
-    # A model keeps statistics of its image tower alone.
-    nodes = tuple(
-        dataclasses.replace(node, op="params") if node.op == "stats" else node
-        for node in trunk.nodes
-    )
-    trunk = dataclasses.replace(trunk, nodes=nodes)
+    trunk = _without_stats(trunk)
     shape = ExportedText(
         *(context, network.vocab_size, trunk.length),
         *_family_and_activation(network, activation),
@@ -134,6 +129,15 @@ def _captured_text(
     )
     leaves = trunk.tensors({"params": "params/text"})
     return _with_projection(trunk, shape, leaves, "params/text_projection")
+
+
+def _without_stats(trunk: Trunk) -> Trunk:
+    """With all tensors as parameters: a model keeps statistics of images alone."""
+    nodes = tuple(
+        dataclasses.replace(node, op="params") if node.op == "stats" else node
+        for node in trunk.nodes
+    )
+    return dataclasses.replace(trunk, nodes=nodes)
 
 
 def _family_and_activation(
