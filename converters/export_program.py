@@ -2,7 +2,8 @@
 
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -36,13 +37,17 @@ class Refused(ValueError):
 
 
 def program_of(
-    network: torch.nn.Module, example: Callable[[int], torch.Tensor]
+    network: torch.nn.Module,
+    example: Callable[[int], torch.Tensor],
+    free: Mapping[int, Any] = MappingProxyType({}),
 ) -> tuple[ExportedProgram, str]:
     """The program for any batch ("any"); where the network forbids that, for "one".
 
     Args:
       network: in evaluation mode.
       example: an input of so many examples.
+      free: axes of the input, beside the batch, whose length may be another where the
+        batch may, each with its limits.
 
     Raises:
       Refused: control flow that depends on values; names the line of the source.
@@ -52,7 +57,7 @@ def program_of(
         table.pop(operator, None)
     try:
         try:
-            program = _exported(network, example(2), {0: Dim("batch", min=1)})
+            program = _exported(network, example(2), {0: Dim("batch", min=1), **free})
             batch = "any"
         except Exception:  # of many types, and the second attempt says what is wrong
             program = _exported(network, example(1), None)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -48,18 +49,23 @@ class Trunk:
         }
 
 
-def trunk_of(network: torch.nn.Module, example: Callable[[int], torch.Tensor]) -> Trunk:
+def trunk_of(
+    network: torch.nn.Module,
+    example: Callable[[int], torch.Tensor],
+    free: Mapping[int, Any] = MappingProxyType({}),
+) -> Trunk:
     """The network, which must be in evaluation mode; of several outputs the first.
 
     Args:
       network: as its library builds it.
       example: an input of so many examples.
+      free: see `converters.export_program.program_of`.
 
     Raises:
       Refused: control flow that depends on values; names the line of the source.
       Uncovered: operators that jclip has no counterpart for, each with such a line.
     """
-    program, batch = program_of(network, example)
+    program, batch = program_of(network, example, free)
     inputs = inputs_of(program)
     learned = {n: t for n, (kind, _, t) in inputs.items() if kind == "params"}
     first, *_ = program.graph_signature.user_outputs

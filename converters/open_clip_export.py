@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from open_clip.hf_model import HFTextEncoder
 from open_clip.timm_model import TimmModel
+from torch.export import Dim
 
 from converters import clip, export_head, open_clip_networks
 from converters.export import image_tower
@@ -20,7 +21,7 @@ from converters.timm_towers import Tower
 from jclip.models.exported.tower import ExportedText
 from jclip.models.model import Arch
 
-# open_clip's own image towers by jclip's words; timm's are named by their module.
+# Families that have a word of jclip's; others are called as their module.
 OWN = {"VisionTransformer": "vit", "ModifiedResNet": "resnet"}
 # Where a config of Hugging Face says which activation it has.
 ACTIVATIONS = ("hidden_act", "activation_function", "feed_forward_proj")
@@ -60,26 +61,22 @@ def ported(
     network = open_clip_networks.built(config, activation)
     load(network, open_clip_networks.named(network, tensors))
     image, text = _own(config, activation)
-    text_leaves, image_leaves = {}, {}
-    if text is None:
-        text, text_leaves = _captured_text(config, network.text, activation)
-    elif image is not None:
-        image = None
+    if text is not None:
+        image = None  # jclip lacks it, or nothing
+    leaves = {}
     if image is None:
-        image, image_leaves = _captured_image(config, network.visual)
-    rest = {
-        name: tensor
-        for name, tensor in tensors.items()
-        if not (image_leaves if name.startswith("visual.") else text_leaves)
-        or name.startswith("logit_")
-    }
+        image, leaves["image"] = _captured_image(config, network.visual)
+    if text is None:
+        text, leaves["text"] = _captured_text(config, network.text, activation)
     arch = clip.joined(config, image, text, preprocess["mean"], preprocess["std"])
+    others = {n: t for n, t in tensors.items() if _tower_of(n) not in leaves}
+    has_embedding = "image" in leaves and not image.projected
     return Ported(
         arch,
-        {**clip.plain(rest), **image_leaves, **text_leaves},
+        {**clip.plain(others), **leaves.get("image", {}), **leaves.get("text", {})},
         [CAPTURED, *clip.rules_of(arch)],
         lambda: network,
-        "embedding" if image_leaves and not image.projected else "unprojected",
+        "embedding" if has_embedding else "unprojected",
     )
 
 
@@ -94,6 +91,13 @@ def _own(
         except ValueError:
             found.append(None)
     return found[0], found[1]
+
+
+def _tower_of(name: str) -> str:
+    """Which tower a tensor of a checkpoint belongs to; the scales are of neither."""
+    if name.startswith("logit_"):
+        return "neither"
+    return "image" if name.startswith("visual.") else "text"
 
 
 def _captured_image(
@@ -112,20 +116,28 @@ def _captured_text(
     config: Mapping[str, Any], network: torch.nn.Module, activation: str
 ) -> tuple[Tower, dict[str, torch.Tensor]]:
     context = open_clip_networks.context_of(config)
-    trunk = trunk_of(network, lambda batch: torch.ones(batch, context).long())
-    # A model keeps statistics of its image tower alone.
-    nodes = tuple(
-        dataclasses.replace(node, op="params") if node.op == "stats" else node
-        for node in trunk.nodes
-    )
-    trunk = dataclasses.replace(trunk, nodes=nodes)
+    masked = isinstance(network, HFTextEncoder)  # and so padding may be cut off
+    free = {1: Dim("tokens", min=2, max=context)} if masked else {}
+    trunk = trunk_of(network, lambda batch: torch.ones(batch, context).long(), free)
+    trunk = _without_stats(trunk)
     shape = ExportedText(
         *(context, network.vocab_size, trunk.length),
         *_family_and_activation(network, activation),
         *(trunk.steps, trunk.batch),
+        causal=not masked and not config["text_cfg"].get("no_causal_mask", False),
+        pad_id=network.config.pad_token_id if masked and trunk.batch == "any" else None,
     )
     leaves = trunk.tensors({"params": "params/text"})
     return _with_projection(trunk, shape, leaves, "params/text_projection")
+
+
+def _without_stats(trunk: Trunk) -> Trunk:
+    """With all tensors as parameters: a model keeps statistics of images alone."""
+    nodes = tuple(
+        dataclasses.replace(node, op="params") if node.op == "stats" else node
+        for node in trunk.nodes
+    )
+    return dataclasses.replace(trunk, nodes=nodes)
 
 
 def _family_and_activation(

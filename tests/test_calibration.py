@@ -95,6 +95,13 @@ def test_classwise_ece_is_the_definition_spelled_out(case):
     )
 
 
+def test_classwise_ece_of_a_model_that_is_sure_of_nothing():
+    # Every probability, of 0.01, is in the lowest bin.
+    logits, labels = np.zeros((50, 100), np.float32), np.arange(50)
+    expected = (50 * abs(0.02 - 0.01) + 50 * 0.01) / 100
+    assert calibration.ece_classwise(logits, labels) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("case", ["random", "thousand-classes", "one-image"])
 @pytest.mark.parametrize(("metric", "norm"), [("ece", "l1"), ("mce", "max")])
 def test_calibration_errors_agree_with_torchmetrics(case, metric, norm):

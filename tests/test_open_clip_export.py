@@ -10,6 +10,7 @@ from converters.clip_families import clip_family
 from converters.open_clip_export import Ported
 from jclip.models.canary import relative
 from jclip.models.exported.tower import ExportedNetwork, ExportedText
+from jclip.models.text import needed_tokens
 from tests import tiny_clip, tiny_hugging_face
 from tests.tiny_ported import PREPROCESS, TOLERANCE, errors, inputs, port, source_of
 
@@ -110,4 +111,7 @@ def test_settings_that_jclip_has_no_code_for_are_captured():
     towers = model.arch.image, model.arch.text
     assert [type(tower) for tower in towers] == [ExportedNetwork, ExportedText]
     assert [tower.family for tower in towers] == ["vit", "transformer"]
+    assert model.arch.text.causal and model.arch.text.pad_id is None
+    tokens = np.zeros((2, 77), np.int32)
+    assert needed_tokens(tokens, model.arch.text).tolist() == [77, 77]
     assert max(errors(config, network, model).values()) <= TOLERANCE

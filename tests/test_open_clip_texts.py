@@ -22,7 +22,7 @@ from jclip.models.bundle import flat, load_bundle
 from jclip.models.canary import relative
 from jclip.models.description import describe
 from jclip.models.exported.tower import ExportedText
-from jclip.models.model import Arch
+from jclip.models.model import Arch, Model
 from jclip.models.text import needed_tokens
 from jclip.models.vit import VisionTransformer
 from jclip.zeroshot import zero_shot_head
@@ -34,6 +34,7 @@ CONFIGS = tiny_clip.by_export()
 # Where towers of Hugging Face keep the vectors of tokens, and their norms.
 TABLES = {
     "xlm-roberta-base-ViT-B-32": "word_embeddings/weight",
+    "mt5-base-ViT-B-32": "embed_tokens/weight",
     "nllb-clip-base": "embed_tokens/weight",
 }
 NORMS = "layer_norm/weight"
@@ -51,12 +52,12 @@ def text_models():
         tiny_hugging_face.stand_in(patch)
         return {
             name: (config, *port(config))
-            for name in ("xlm-roberta-base-ViT-B-32", "nllb-clip-base")
+            for name in TABLES
             for config in [tiny_clip.reduced(CONFIGS[name])]
         }
 
 
-@pytest.mark.parametrize("name", ["xlm-roberta-base-ViT-B-32", "nllb-clip-base"])
+@pytest.mark.parametrize("name", TABLES)
 def test_a_text_of_any_number_of_others_is_the_same(text_models, name):
     config, network, _, model = text_models[name]
     assert isinstance(model.arch.image, VisionTransformer)
@@ -65,7 +66,7 @@ def test_a_text_of_any_number_of_others_is_the_same(text_models, name):
         assert errors(config, network, model, batch)["texts"] <= TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["xlm-roberta-base-ViT-B-32", "nllb-clip-base"])
+@pytest.mark.parametrize("name", TABLES)
 def test_padding_is_not_read(text_models, name):
     _, _, _, model = text_models[name]
     tokens = jnp.asarray(inputs(text_models[name][0], model.arch)[1])
@@ -73,10 +74,23 @@ def test_padding_is_not_read(text_models, name):
     changed = flat(model.params["text"])
     table = next(path for path in changed if path.endswith(TABLES[name]))
     # The row of the padding's id, which every text but the longest reads.
-    changed[table] = changed[table].at[1].add(5.0)
+    row = model.arch.text.pad_id
+    changed[table] = changed[table].at[row].add(5.0)
     params = {**model.params, "text": rules.nested(changed)}
     other = dataclasses.replace(model, params=params)
     assert relative(np.asarray(other.embed_texts(tokens)), vectors) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_texts_without_the_padding_behind_them_are_the_same(text_models, name):
+    config, _, _, model = text_models[name]
+    tokens = inputs(config, model.arch)[1]
+    assert needed_tokens(tokens, model.arch.text).tolist() == [5, 31, 77]
+    embed = jax.jit(Model.embed_texts)
+    whole = np.asarray(embed(model, tokens))
+    for row, length in ((0, 5), (1, 32)):
+        cut = np.asarray(embed(model, tokens[row : row + 1, :length]))
+        assert relative(cut[0], whole[row]) <= TOLERANCE
 
 
 def swapped(params):
@@ -123,8 +137,6 @@ def test_what_a_captured_text_tower_comes_to(text_models):
     )
     again = Arch.from_dict(json.loads(json.dumps(model.arch.as_dict())))
     assert again == model.arch and hash(again) == hash(model.arch)
-    tokens = np.ones((2, text.context), np.int32)
-    assert needed_tokens(tokens, text).tolist() == [77, 77]
 
 
 def test_names_of_older_files_are_understood(text_models):

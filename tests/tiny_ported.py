@@ -39,10 +39,9 @@ def inputs(config, arch, batch=3):
     size, text = arch.image.image_size, arch.text
     images = rng.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
     tokens = rng.integers(4, text.vocabulary - 1, (batch, text.context))
-    padding = {"mt5": 0}.get(getattr(text, "family", ""), 1)
     for row, end in enumerate([4, 30, text.context - 1][:batch]):
         tokens[row, end] = text.vocabulary - 1  # the highest id, for "argmax"
-        tokens[row, end + 1 :] = padding
+        tokens[row, end + 1 :] = text.pad_id or 0
     return images, tokens.astype(np.int32)
 
 

@@ -167,7 +167,8 @@ def _class_gaps(probs: np.ndarray, labels: np.ndarray, bins: int) -> np.ndarray:
 
     def summed(images: np.ndarray, classes: np.ndarray, weights: np.ndarray):
         bin_of = reliability.equal_width(probs[images, classes], bins)
-        return np.bincount(classes * bins + bin_of, weights, k * bins)
+        # Of nothing NumPy counts in integers.
+        return np.bincount(classes * bins + bin_of, weights, k * bins).astype(float)
 
     # Most probabilities are in the lowest bin, which gets what the others leave.
     images, classes = np.nonzero(probs > np.asarray(1 / bins, probs.dtype))

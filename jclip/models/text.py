@@ -118,10 +118,21 @@ def needed_tokens(
     """How many of its first tokens each text's vector depends on.
 
     Under a causal mask nothing after the pooled token does, padding above all; texts
-    cut there have the same vectors and cost less.
+    cut there have the same vectors and cost less. Captured steps may leave padding out.
     """
+    if isinstance(shape, ExportedText):
+        return _up_to_padding(tokens, shape.pad_id)
     if shape.causal and shape.pool == "argmax":
         return tokens.argmax(axis=1) + 1
     if shape.causal and shape.pool == "end":
         return (tokens == shape.end_id).argmax(axis=1) + 1
     return np.full(len(tokens), tokens.shape[1])
+
+
+def _up_to_padding(
+    tokens: Int[np.ndarray, "n t"], pad_id: int | None
+) -> Int[np.ndarray, " n"]:
+    """The length of each text without the padding behind it; whole where it has none."""
+    if pad_id is None:
+        return np.full(len(tokens), tokens.shape[1])
+    return tokens.shape[1] - (tokens != pad_id)[:, ::-1].argmax(axis=1)

@@ -37,7 +37,7 @@ class ExportedNetwork:
 
 @dataclasses.dataclass(frozen=True)
 class ExportedText:
-    """A text tower as the steps that its source takes, for texts of one length.
+    """A text tower as the steps that its source takes.
 
     Parameters are named as in `ExportedNetwork`. Tables that are not learned lie among
     them, as a model keeps statistics of its image tower alone.
@@ -49,8 +49,9 @@ class ExportedText:
       family: the source's word for the architecture ("xlm-roberta").
       activation: the source's word for it.
       steps, batch: see `ExportedNetwork`.
-      causal: whether texts may be cut behind the pooled token; steps for one length
-        may not.
+      causal: a token sees only those before it.
+      pad_id: texts may be cut behind their last token that is not this one; None where
+        the steps are for the whole context.
     """
 
     context: int
@@ -61,6 +62,7 @@ class ExportedText:
     steps: tuple[str, ...]
     batch: str = "any"
     causal: bool = False
+    pad_id: int | None = None
 
     def module(self) -> Program:
         """The network, from token ids to features."""
