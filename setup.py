@@ -58,6 +58,7 @@ setup(
             "selenium>=4.20",
             "statsmodels>=0.14",
             "torchmetrics>=1.6",
+            "transformers>=5",  # small tokenizers of the tests
             "webdataset>=0.2",
         ],
     },
