@@ -36,34 +36,18 @@ def open_clip_entries() -> Iterator[Entry]:
     pairs = open_clip.list_pretrained()
     without = sorted({*open_clip.list_models()} - {name for name, _ in pairs})
     for name, tag in [*pairs, *((name, "") for name in without)]:
-        config = open_clip.get_model_config(name)
         released = open_clip.get_pretrained_cfg(name, tag) if tag else {}
-        yield Entry(
-            *("open_clip", name, tag, clip_family(name, config)),
-            config["vision_cfg"]["image_size"],
-            *open_clip_network(name),
-            "MIT" if tag == "openai" else "",
-            released.get("hf_hub", "").rstrip("/") or released.get("url", ""),
-            _facts(open_clip_training(name, tag)) if tag else {},
-        )
+        origin = released.get("hf_hub", "").rstrip("/") or released.get("url", "")
+        yield _clip_entry("open_clip", name, tag, open_clip_network(name)[1], origin)
 
 
 def openai_entries() -> Iterator[Entry]:
-    """OpenAI's own archives, under the names of their files."""
+    """OpenAI's own archives, under open_clip's names."""
     for name, tag in open_clip.list_pretrained():
         # The twins in open_clip differ in what their config says, not in the file.
-        if tag != "openai" or name.endswith("-quickgelu"):
-            continue
-        config = open_clip.get_model_config(name)
-        yield Entry(
-            *("openai", name, tag, clip_family(name, config)),
-            config["vision_cfg"]["image_size"],
-            open_clip_network(name)[0],
-            (NATIVE,),
-            "MIT",
-            open_clip.get_pretrained_cfg(name, tag)["url"],
-            _facts(open_clip_training(name, tag)),
-        )
+        if tag == "openai" and not name.endswith("-quickgelu"):
+            origin = open_clip.get_pretrained_cfg(name, tag)["url"]
+            yield _clip_entry("openai", name, tag, (NATIVE,), origin)
 
 
 def timm_entries() -> Iterator[Entry]:
@@ -138,6 +122,21 @@ def timm_network(name: str) -> tuple[int | None, tuple[str, ...]]:
     except ValueError:
         native = False
     return _count(network), (NATIVE, EXPORT) if native else (EXPORT,)
+
+
+def _clip_entry(
+    library: str, name: str, tag: str, roads: tuple[str, ...], origin: str
+) -> Entry:
+    config = open_clip.get_model_config(name)
+    return Entry(
+        *(library, name, tag, clip_family(name, config)),
+        config["vision_cfg"]["image_size"],
+        open_clip_network(name)[0],
+        roads,
+        "MIT" if tag == "openai" else "",
+        origin,
+        _facts(open_clip_training(name, tag)) if tag else {},
+    )
 
 
 def _count(network: torch.nn.Module) -> int:
