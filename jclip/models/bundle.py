@@ -37,6 +37,7 @@ from jclip.models.head import Head
 from jclip.models.model import Model
 from jclip.models.spec import Spec, read_spec
 from jclip.models.tokenizer import Tokenizer
+from jclip.models.zoo.table import find_entry
 
 # The demonstration models, which come with the package.
 PACKAGED = epath.resource_path("jclip") / "bundles"
@@ -147,16 +148,20 @@ def find_bundle(name_or_path: epath.PathLike) -> epath.Path:
             return folder
     looked = path.parent, home or "$JCLIP_BUNDLES (not set)", PACKAGED
     known = [spec.parent.name for place in places for spec in _specs(place)]
-    stem, _, tag = path.name.partition(".")
     raise ValueError(
         f"{unknown(path.name, known, 'bundle')}\n"
         f"  {str(name_or_path)!r} is no folder with a spec.json; looked in "
-        f"{', '.join(map(str, looked))}.\n"
-        "  To make it, one of:\n"
-        f"    python -m converters.convert --source=open_clip --name={stem} "
-        f"--weights={tag or 'TAG_OR_FILE'} --out=bundles/\n"
-        f"    python -m converters.convert --source=timm --name={path.name} --out=bundles/"
+        f"{', '.join(map(str, looked))}.\n  To make it: {_how_to_convert(path.name)}"
     )
+
+
+def _how_to_convert(name: str) -> str:
+    """The command, or the nearest names of released weights."""
+    try:
+        arguments = find_entry(name).arguments
+    except ValueError as error:
+        return f"python -m converters.convert; {error}"
+    return f"python -m converters.convert {' '.join(arguments)} --out=bundles/"
 
 
 def demo_bundles() -> tuple[str, ...]:
