@@ -10,7 +10,8 @@ from torch import nn
 from converters import timm_parts
 from converters.coverage import refuse, uncovered
 from converters.rules import Rule, head_rules
-from converters.timm_parts import PARTS, UNUSED, conv_of, layer_rules, pools_of
+from converters.timm_lines import UNUSED, layer_rules
+from converters.timm_parts import PARTS, conv_of, pools_of
 from jclip.models.residual import Layer
 from jclip.models.vgg import VGG
 

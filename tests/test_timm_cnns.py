@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.layers import SEModule
 
 from converters import convert as launch
 from converters import timm_resnet
@@ -189,8 +190,11 @@ def test_what_is_not_covered_is_named_all_at_once():
     with torch.device("meta"):
         network = timm.create_model(tiny("resnet50d")[0])
     network.conv1[0].padding = (2, 2)
+    network.layer2[0].se = SEModule(256, gate_layer=torch.nn.ReLU)
     network.layer2[0].downsample[0].count_include_pad = True
-    with pytest.raises(ValueError, match=r"padding is 2, .*\n.*counts what lies there"):
+    with pytest.raises(
+        ValueError, match=r"padding is 2, .*\n.*counts.*\n.*\.gate is a ReLU"
+    ):
         timm_resnet.arch_of(network)
 
 
