@@ -13,18 +13,8 @@ from torch import nn
 from converters import timm_parts
 from converters.coverage import refuse, uncovered
 from converters.rules import Rule, head_rules
-from converters.timm_parts import (
-    PARTS,
-    UNUSED,
-    activation_of,
-    at,
-    conv_lines,
-    conv_of,
-    layer_rules,
-    norm_lines,
-    norm_of,
-    pools_of,
-)
+from converters.timm_lines import UNUSED, at, conv_lines, layer_rules, norm_lines
+from converters.timm_parts import PARTS, activation_of, conv_of, norm_of, pools_of
 from jclip.models.densenet import DenseNet, DenseStage
 from jclip.models.residual import Layer
 

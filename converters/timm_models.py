@@ -82,11 +82,7 @@ def _exported(
 ) -> Source:
     config = _preprocess_config(name, network, weights, stated)
     if weights is not None:
-        tensors = torch_io.read_state_dict(weights)
-        if type(network) is EfficientNet:
-            shape = efficientnet.arch_of(network)
-            tensors = efficientnet.timm_names(tensors, shape)
-        load(network, tensors)
+        load(network, _named(network, torch_io.read_state_dict(weights)))
     size = stated.model_kwargs.get("img_size", network.pretrained_cfg["input_size"][-1])
     return exported_source(
         network,
@@ -111,11 +107,9 @@ def _native(
     config = _preprocess_config(name, network, weights, stated)
     shape = family.arch_of(network)
     arch = Arch(shape, None, None, tuple(config["mean"]), tuple(config["std"]))
-    tensors = (
-        network.state_dict() if weights is None else torch_io.read_state_dict(weights)
-    )
-    if family is efficientnet:
-        tensors = efficientnet.timm_names(tensors, shape)
+    tensors = network.state_dict()
+    if weights is not None:
+        tensors = _named(network, torch_io.read_state_dict(weights))
     return Source(
         arch=arch,
         tensors=family.plain(tensors),
@@ -127,6 +121,15 @@ def _native(
         features="penultimate",
         **facts,
     )
+
+
+def _named(
+    network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]
+) -> Mapping[str, torch.Tensor]:
+    """The tensors of a file under timm's names, where those of others are known."""
+    if type(network) is EfficientNet:
+        return efficientnet.timm_names(tensors, efficientnet.arch_of(network))
+    return timm_vgg.timm_names(tensors) if type(network) is VGG else tensors
 
 
 def _fresh(name: str, weights: str | None, stated: Stated) -> torch.nn.Module:

@@ -1,7 +1,6 @@
 """The parts of timm's convolutional networks in jclip's terms."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from timm.layers import (
@@ -9,8 +8,6 @@ from timm.layers import (
     BlurPool2d,
     EcaModule,
     EvoNorm2dS0,
-    GroupNorm,
-    GroupNormAct,
     Linear,
     SelectAdaptivePool2d,
     SEModule,
@@ -21,18 +18,16 @@ from timm.layers.std_conv import StdConv2d
 from torch import nn
 
 from converters.coverage import is_identity
-from converters.rules import Rule, conv, keep, matrix
 from jclip.models.conv_norm import Conv, Norm
 from jclip.models.gates import Gate
 from jclip.models.pooling import Pool
-from jclip.models.stages import single_blocks
 
 ACTIVATIONS = {nn.Identity: None, nn.ReLU: "relu", nn.SiLU: "silu"}
-NORMS = (nn.BatchNorm2d, BatchNormAct2d, GroupNorm, GroupNormAct, EvoNorm2dS0)
+GATES = (nn.Sigmoid, Sigmoid)
 # What every family may have; see `coverage.Covered`. Dropout is training's.
 PARTS: dict[type, dict[str, Any]] = {
-    **{kind: {} for kind in (*ACTIVATIONS, nn.Sequential, nn.Dropout, nn.Sigmoid)},
-    **{kind: {} for kind in (Sigmoid, nn.Linear, Linear, nn.Flatten)},
+    **{kind: {} for kind in (*ACTIVATIONS, *GATES, nn.Sequential, nn.Dropout)},
+    **{kind: {} for kind in (nn.Linear, Linear, nn.Flatten)},
     nn.AdaptiveAvgPool2d: {},
     nn.Conv2d: {"padding_mode": "zeros"},
     nn.BatchNorm2d: {"affine": True, "track_running_stats": True},
@@ -42,7 +37,6 @@ PARTS: dict[type, dict[str, Any]] = {
     SelectAdaptivePool2d: {"pool_type": "avg"},
     ClassifierHead: {"input_fmt": "NCHW"},
 }
-UNUSED = [r".*\.num_batches_tracked"]  # counts training steps
 
 
 def conv_of(
@@ -123,6 +117,10 @@ def problems(module: nn.Module) -> Iterator[str]:
             yield from _mean_problems(path, part)
         if type(part) in (nn.Linear, Linear, SEModule) and _has_no_bias(part):
             yield f"{path} has no bias"
+        if type(part) in (SEModule, EcaModule) and type(part.gate) not in GATES:
+            yield f"{path}.gate is a {type(part.gate).__name__}"
+        if type(part) is SEModule and type(part.act) not in ACTIVATIONS:
+            yield f"{path}.act is a {type(part.act).__name__}"
 
 
 def _irregular(path: str, part: nn.Conv2d) -> Iterator[str]:
@@ -146,81 +144,3 @@ def _mean_problems(path: str, part: nn.AvgPool2d) -> Iterator[str]:
 
 def _has_no_bias(part: nn.Module) -> bool:
     return (part.fc1 if type(part) is SEModule else part).bias is None
-
-
-def layer_rules(convolution: str, norm: str, target: str) -> list[Rule]:
-    """The rules of a convolution and its norm, which `target` gets."""
-    return at(lambda _: target + "/", conv_lines(convolution, norm))
-
-
-# A pattern, the tree, the leaf below the target, and the transform.
-Line = tuple[str, str, str, Callable]
-
-
-def conv_lines(convolution: str, norm: str, below: str = "") -> list[Line]:
-    """The lines of a convolution and its norm; `below` is a path that ends in a slash."""
-    return [
-        (rf"{convolution}\.weight", "params/image", below + "conv/kernel", conv),
-        (rf"{convolution}\.bias", "params/image", below + "conv/bias", keep),
-        *norm_lines(norm, below),
-    ]
-
-
-def norm_lines(norm: str, below: str = "") -> list[Line]:
-    """The lines of a norm, of whatever kind."""
-    return [
-        (rf"{norm}\.weight", "params/image", below + "norm/scale", keep),
-        (rf"{norm}\.bias", "params/image", below + "norm/bias", keep),
-        (rf"{norm}\.v", "params/image", below + "norm/v", keep),
-        (rf"{norm}\.running_mean", "stats", below + "norm/mean", keep),
-        (rf"{norm}\.running_var", "stats", below + "norm/var", keep),
-    ]
-
-
-def gate_lines(gate: str, below: str) -> list[Line]:
-    """The lines of squeeze and excitation, and of ECA-Net's gate."""
-    image = "params/image"
-    return [
-        (rf"{gate}\.fc1\.weight", image, below + "gate/reduce/kernel", matrix),
-        (rf"{gate}\.fc1\.bias", image, below + "gate/reduce/bias", keep),
-        (rf"{gate}\.fc2\.weight", image, below + "gate/expand/kernel", matrix),
-        (rf"{gate}\.fc2\.bias", image, below + "gate/expand/bias", keep),
-        (rf"{gate}\.conv\.weight", image, below + "neighbours/kernel", _line),
-    ]
-
-
-def at(place: Callable[[re.Match], str], lines: Sequence[Line]) -> list[Rule]:
-    """The rules of lines below the path that `place` gives for a match.
-
-    That is empty, or ends in a slash.
-    """
-
-    def target(tree: str, leaf: str) -> Callable[[re.Match], str]:
-        return lambda match: f"{tree}/{place(match)}{match.expand(leaf)}"
-
-    return [
-        (pattern, target(tree, leaf), transform)
-        for pattern, tree, leaf, transform in lines
-    ]
-
-
-def block_rules(
-    stages: Sequence[Sequence[Any]], lines: Sequence[Line], first: tuple[int, int]
-) -> list[Rule]:
-    """The rules of the blocks, whose patterns begin with groups of stage and number.
-
-    `first` is how the source counts the first stage and its first block.
-    """
-    places = {where: path for where, path, _ in single_blocks(stages)}
-
-    def place(match: re.Match) -> str:
-        stage, number = int(match[1]) - first[0], int(match[2]) - first[1]
-        # Of a file with more blocks than there should be, the path has no place.
-        return places.get((stage, number), f"stage{stage}_block{number}") + "/"
-
-    return at(place, lines)
-
-
-def _line(x):
-    """(1, 1, side) to (side, 1, 1)."""
-    return x.transpose(2, 1, 0)

@@ -12,18 +12,14 @@ from torch import nn
 from converters import timm_parts
 from converters.coverage import is_identity, refuse, uncovered
 from converters.rules import Rule, head_rules
-from converters.timm_parts import (
-    PARTS,
+from converters.timm_lines import (
     UNUSED,
-    activation_of,
     block_rules,
     conv_lines,
-    conv_of,
     gate_lines,
-    gate_of,
     layer_rules,
-    pools_of,
 )
+from converters.timm_parts import PARTS, activation_of, conv_of, gate_of, pools_of
 from jclip.models.conv_norm import Conv
 from jclip.models.pooling import Pool
 from jclip.models.residual import Block, Layer

@@ -19,16 +19,18 @@ from torch import nn
 from converters import timm_parts, timm_split
 from converters.coverage import refuse, uncovered
 from converters.rules import Rule, head_rules
-from converters.timm_parts import (
-    PARTS,
+from converters.timm_lines import (
     UNUSED,
-    activation_of,
     block_rules,
     conv_lines,
-    conv_of,
     gate_lines,
-    gate_of,
     layer_rules,
+)
+from converters.timm_parts import (
+    PARTS,
+    activation_of,
+    conv_of,
+    gate_of,
     neighbours_of,
     pools_of,
 )
@@ -53,7 +55,8 @@ NUMBERS = {
 DILATED = (resnet.BasicBlock, resnet.Bottleneck)
 COVERED: dict[type, dict[str, Any]] = {
     **PARTS,
-    **{kind: {} for kind in (GroupNorm, DropPath, nn.Conv1d)},
+    **{kind: {} for kind in (DropPath, nn.Conv1d)},
+    GroupNorm: {"affine": True},
     **{kind: {} for kind in (*NUMBERS, *timm_split.KINDS)},
     **{kind: {"dilation": 1} for kind in DILATED},
     ConvNormAct: {"aa": None},

@@ -17,19 +17,15 @@ from torch import nn
 from converters import timm_parts
 from converters.coverage import is_identity, refuse, uncovered
 from converters.rules import Rule, keep, matrix
-from converters.timm_parts import (
-    PARTS,
+from converters.timm_lines import (
     UNUSED,
-    activation_of,
     at,
     block_rules,
     conv_lines,
-    conv_of,
     layer_rules,
     norm_lines,
-    norm_of,
-    pools_of,
 )
+from converters.timm_parts import PARTS, activation_of, conv_of, norm_of, pools_of
 from jclip.models.conv_norm import Conv
 from jclip.models.pooling import Pool
 from jclip.models.residual import Block, Layer

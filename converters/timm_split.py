@@ -11,7 +11,8 @@ from timm.layers.split_attn import RadixSoftmax
 from torch import nn
 
 from converters.rules import conv
-from converters.timm_parts import Line, conv_lines, conv_of
+from converters.timm_lines import Line, conv_lines
+from converters.timm_parts import conv_of
 from jclip.models.residual import Layer
 from jclip.models.split_attention import Split
 

@@ -10,13 +10,20 @@ from torch import nn
 from converters import timm_parts
 from converters.coverage import refuse, uncovered
 from converters.rules import Rule, head_rules
-from converters.timm_parts import PARTS, UNUSED, conv_of, layer_rules, pools_of
+from converters.timm_lines import UNUSED, layer_rules
+from converters.timm_parts import PARTS, conv_of, pools_of
 from jclip.models.residual import Layer
 from jclip.models.vgg import VGG
 
 __all__ = ["UNUSED", "arch_of", "plain", "rules_of"]
 
 SHAPE = VGG
+# torchvision's layers, by timm's names.
+TORCHVISION = {
+    "classifier.0": "pre_logits.fc1",
+    "classifier.3": "pre_logits.fc2",
+    "classifier.6": "head.fc",
+}
 COVERED: dict[type, dict[str, Any]] = {
     **PARTS,
     vgg.VGG: {"in_chans": 3},
@@ -63,6 +70,21 @@ def rules_of(shape: VGG) -> list[Rule]:
 def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors in the layout that the rules read, which is timm's own."""
     return dict(tensors)
+
+
+def timm_names(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors under timm's names, which may have torchvision's.
+
+    There the layers before the classifier are no convolutions.
+    """
+    found = {}
+    for name, tensor in tensors.items():
+        layer, _, leaf = name.rpartition(".")
+        if layer in ("classifier.0", "classifier.3") and leaf == "weight":
+            side = 7 if layer == "classifier.0" else 1
+            tensor = tensor.reshape(len(tensor), -1, side, side)
+        found[f"{TORCHVISION.get(layer, layer)}.{leaf}"] = tensor
+    return found
 
 
 def _layers_of(features: nn.Sequential) -> Iterator[Layer]:

@@ -9,9 +9,10 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from timm.layers import SEModule
 
 from converters import convert as launch
-from converters import timm_resnet
+from converters import timm_resnet, timm_vgg
 from converters.source import Stated
 from converters.timm_models import FAMILIES, timm_source
 from jclip.models.bundle import flat, load_bundle
@@ -182,9 +183,28 @@ def test_what_is_not_covered_is_named_all_at_once():
     with torch.device("meta"):
         network = timm.create_model(tiny("resnet50d")[0])
     network.conv1[0].padding = (2, 2)
+    network.layer2[0].se = SEModule(256, gate_layer=torch.nn.ReLU)
     network.layer2[0].downsample[0].count_include_pad = True
-    with pytest.raises(ValueError, match=r"padding is 2, .*\n.*counts what lies there"):
+    with pytest.raises(
+        ValueError, match=r"padding is 2, .*\n.*counts.*\n.*\.gate is a ReLU"
+    ):
         timm_resnet.arch_of(network)
+
+
+def test_the_names_of_torchvisions_vgg_are_understood():
+    theirs = timm.create_model(tiny("vgg11")[0]).state_dict()
+    numbers = {"pre_logits.fc1": 0, "pre_logits.fc2": 3, "head.fc": 6}
+    named = {
+        name: tensor.flatten(1) if tensor.ndim == 4 and "fc" in name else tensor
+        for name, tensor in theirs.items()
+    }
+    for layer, number in numbers.items():
+        for leaf in ("weight", "bias"):
+            named[f"classifier.{number}.{leaf}"] = named.pop(f"{layer}.{leaf}")
+    found = timm_vgg.timm_names(named)
+    assert found.keys() == theirs.keys()
+    assert all(torch.equal(found[name], theirs[name]) for name in theirs)
+    assert timm_vgg.timm_names(theirs).keys() == theirs.keys()
 
 
 def changed(shape, conv=None, pool=None, **block):

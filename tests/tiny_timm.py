@@ -141,7 +141,8 @@ def port(network: torch.nn.Module, size: int) -> Model:
         flat({"params": fresh.params, "stats": fresh.stats, "head": head}),
     )
     tree = jax.tree.map(jnp.asarray, rules.nested(leaves))
-    head = Head(**tree["head"], scale=1.0, classes=CLASSES, normalise=False)
+    scale = jnp.float32(1)
+    head = Head(**tree["head"], scale=scale, classes=CLASSES, normalise=False)
     return Model(tree["params"], tree.get("stats", {}), head, arch)
 
 

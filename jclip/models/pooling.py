@@ -42,7 +42,8 @@ def pooled(x: Float[Array, "b h w c"], pool: Pool) -> Float[Array, "b y x c"]:
     if pool.kind == "mean_inside":
         # The last square of a row starts inside the image, and may end outside.
         over = tuple((0, -(n - pool.side) % pool.stride) for n in x.shape[1:3])
-        return nn.avg_pool(x, window, strides, over, count_include_pad=False)
+        means = nn.avg_pool(x, window, strides, over, count_include_pad=False)
+        return means.astype(x.dtype)  # the counts are float32
     if pool.zeros:
         x, around = jnp.pad(x, ((0, 0), *around, (0, 0))), ((0, 0),) * 2
     return nn.max_pool(x, window, strides, around)
