@@ -207,3 +207,15 @@ def test_two_checkpoints_share_a_trace_and_can_be_averaged():
     for model in (a, b, middle):
         run(model, jnp.zeros((2, 16, 16, 3), jnp.uint8))
     assert len(traces) == 1 and isinstance(middle.head, Head)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet50.a1_in1k", "--source=timm --name=resnet50.a1_in1k --via=native"),
+        ("ViT-B-32.laion2b", r"did you mean 'ViT-B-32\.laion2b"),
+    ],
+)
+def test_a_bundle_that_is_not_there_says_how_to_make_it(name, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        load_bundle(tmp_path / name)
