@@ -25,7 +25,7 @@ from converters.torchvision_models import training
 from jclip.models.zoo.table import FOLDER, LIBRARIES, TRAINING, Entry, write_entries
 from jclip.models.zoo.training import open_clip_training, timm_training
 
-OUT = flags.DEFINE_string("out", str(FOLDER), "The folder of the tables.")
+TABLES = flags.DEFINE_string("tables", str(FOLDER), "The folder to write into.")
 HALF = (0.5, 0.5, 0.5)
 CLASSES = 1000
 EXPORT, NATIVE = "export", "native"
@@ -162,7 +162,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     for library in LIBRARIES:
         found = list(ENTRIES[library]())
-        write_entries(OUT.value, library, found)
+        write_entries(TABLES.value, library, found)
         print(f"{library}: {len(found)} released weights", flush=True)
 
 

@@ -22,6 +22,7 @@ KINDS = (
     *("roberta-ViT-B-32", "coca_roberta-ViT-B-32", "xlm-roberta-base-ViT-B-32"),
     *("mt5-base-ViT-B-32", "nllb-clip-base", "nllb-clip-base-siglip"),
 )
+ALL = (pytest.mark.exhaustive, pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +32,7 @@ def no_hub(monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in KINDS else pytest.param(name, marks=pytest.mark.slow)
-        for name in CONFIGS
-    ],
+    [name if name in KINDS else pytest.param(name, marks=ALL) for name in CONFIGS],
 )
 def test_embeddings_equal_those_of_open_clip(name):
     config = tiny_clip.reduced(CONFIGS[name])
@@ -48,6 +46,7 @@ def one_of_each_family() -> list[str]:
     return list(names.values())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("name", one_of_each_family())
 def test_towers_that_jclip_has_code_for_can_be_captured_too(name):

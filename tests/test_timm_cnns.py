@@ -156,6 +156,7 @@ def refusal(name: str) -> str:
     return ""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("module", COUNTS)
 def test_every_covered_architecture_of_timm_gives_the_same(module):

@@ -71,6 +71,7 @@ def is_covered(name) -> bool:
     return True
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_covered_architecture_of_timm_gives_the_same(monkeypatch):
     monkeypatch.setattr(convolution, "depthwise", convolution.grouped)
