@@ -12,6 +12,7 @@ import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from timm.models.densenet import DenseNet
 from timm.models.efficientnet import EfficientNet
+from timm.models.mlp_mixer import MlpMixer
 from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import ResNetV2
@@ -20,6 +21,7 @@ from timm.models.vgg import VGG
 from converters import (
     efficientnet,
     timm_densenet,
+    timm_mixer,
     timm_regnet,
     timm_resnet,
     timm_resnetv2,
@@ -41,6 +43,7 @@ FAMILIES = {
     RegNet: timm_regnet,
     VGG: timm_vgg,
     DenseNet: timm_densenet,
+    MlpMixer: timm_mixer,
     **timm_towers.FAMILIES,
 }
 # timm's table of the names that it has renamed has no public reader.

@@ -2,6 +2,7 @@
 
 import functools
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +10,12 @@ import numpy as np
 import timm
 import torch
 from timm.layers import HybridEmbed
-from timm.models import resnetv2
+from timm.models import mlp_mixer, resnetv2
 from timm.models.convnext import ConvNeXt
 from timm.models.densenet import DenseNet
 from timm.models.eva import Eva
 from timm.models.fastvit import FastVit
+from timm.models.mlp_mixer import MlpMixer
 from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import PreActBasic, ResNetV2
@@ -56,6 +58,8 @@ def tiny(name: str) -> tuple[str, dict[str, int]]:
 
     if isinstance(whole, VGG):
         build = functools.partial(_vgg, normed=whole.use_norm)
+    if isinstance(whole, MlpMixer):
+        build = functools.partial(_mixer, original, changes)
     build.__name__ = f"tiny_{name}"
     timm.models.register_model(build)
     return build.__name__, sizes
@@ -68,6 +72,19 @@ def _vgg(
     widths = [8, "M", 16, "M", 16, 16, "M", 24, "M", 32, "M"]
     norm = torch.nn.BatchNorm2d if normed else None
     return VGG(widths, num_classes, mlp_ratio=1 / 64, norm_layer=norm)
+
+
+def _mixer(
+    original: Any, changes: dict[str, Any], pretrained: bool = False, **options: Any
+) -> MlpMixer:
+    """A mixer of other sizes, which timm's own functions state twice and refuse."""
+    create = mlp_mixer._create_mixer
+
+    def smaller(variant: str, pretrained: bool = False, **own: Any) -> MlpMixer:
+        return create(variant, pretrained, **{**own, **changes})
+
+    with mock.patch.object(mlp_mixer, "_create_mixer", smaller):
+        return original(pretrained, **options)
 
 
 def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
@@ -125,6 +142,9 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
     if isinstance(whole, DenseNet):
         changes = {"growth_rate": 8, "block_config": (2, 3, 1)}
         return changes, {"image_size": 72, "width": 28}
+    if isinstance(whole, MlpMixer):
+        changes = {"num_blocks": 2, "embed_dim": 32, "patch_size": 8, "img_size": 24}
+        return changes, {"image_size": 24, "width": 32}
     raise ValueError(f"no smaller twin of a {type(whole).__name__} is known")
 
 

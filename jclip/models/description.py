@@ -13,6 +13,7 @@ from jclip.models.convnext import ConvNeXt
 from jclip.models.densenet import DenseNet
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork
+from jclip.models.mixer import MlpMixer
 from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
@@ -31,6 +32,7 @@ FAMILIES = {
     RegNet: ("regnet", "cnn"),
     VGG: ("vgg", "cnn"),
     DenseNet: ("densenet", "cnn"),
+    MlpMixer: ("mlp_mixer", "mlp"),
     # It says so itself.
     ExportedNetwork: operator.attrgetter("family", "sort"),
 }

@@ -13,6 +13,7 @@ from jclip.models.densenet import DenseNet
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.exported.tower import ExportedNetwork, ExportedText
 from jclip.models.head import Head
+from jclip.models.mixer import MlpMixer
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
 from jclip.models.text import TextTransformer
@@ -29,6 +30,7 @@ TOWERS = {
     "regnet": RegNet,
     "vgg": VGG,
     "densenet": DenseNet,
+    "mlp_mixer": MlpMixer,
     "exported": ExportedNetwork,
     "text": TextTransformer,
     "exported_text": ExportedText,

@@ -1,0 +1,89 @@
+"""timm's classifiers of perceptrons and of windows of attention give the same in JAX."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+import timm
+import torch
+
+from converters import timm_mixer
+from converters.timm_models import FAMILIES
+from jclip.models.canary import relative
+from jclip.models.description import FAMILIES as FACTS
+from jclip.models.model import Arch
+from tests import tiny_export
+from tests.test_timm_cnns import refusal, with_imagenet_head
+from tests.tiny_timm import HALF, errors, tiny, twin
+
+TOLERANCE = 1e-5
+# One of each kind: what its shape has that others lack.
+KINDS = {
+    "mixer_b16_224": "two perceptrons",
+    "gmixer_24_224": "two gated perceptrons",
+    "resmlp_12_224": "affine maps in place of norms, one layer over patches",
+    "gmlp_s16_224": "hidden values gated across patches",
+}
+# By timm's module: how many architectures are covered, and what of the others is not.
+COUNTS = {"mlp_mixer": (8, {})}
+# One of each family, and shapes that are not its own.
+FAULTS = {
+    "mixer_b16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
+    "gmixer_24_224": [{"activation": "gelu"}],
+    "gmlp_s16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
+}
+
+
+@pytest.mark.parametrize("name", KINDS, ids=KINDS.values())
+def test_features_and_logits_are_those_of_timm(name):
+    found = errors(*twin(name))
+    assert max(found.values()) <= TOLERANCE, found
+
+
+@pytest.mark.parametrize("module", COUNTS)
+def test_architectures_are_covered_or_refused_by_name_and_reason(module):
+    count, refused = COUNTS[module]
+    found = {name: refusal(name) for name in with_imagenet_head(module)}
+    assert {name: why for name, why in found.items() if why} == refused
+    assert len(found) - len(refused) == count
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_wrong_shape_is_noticed(name):
+    network, model, size = twin(name)
+    for fault in FAULTS[name]:
+        shape = replace(model.arch.image, **fault)
+        faulty = replace(model, arch=replace(model.arch, image=shape))
+        assert errors(network, faulty, size)["features"] > TOLERANCE
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_both_roads_lead_to_the_same_features_and_facts(name):
+    network, native, size = twin(name)
+    captured, exported = tiny_export.port(network, size)
+    pixels = tiny_export.pixels(size)
+    ours, theirs = (jax.jit(m.embed_pixels)(pixels) for m in (native, exported))
+    assert relative(np.asarray(ours), np.asarray(theirs)) <= TOLERANCE
+    family = type(network).__module__.rpartition(".")[2]
+    assert FACTS[type(native.arch.image)] == (family, captured.tower.sort)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_architecture_is_plain_data_that_can_be_hashed(name):
+    with torch.device("meta"):
+        network = timm.create_model(name)
+    shape = FAMILIES[type(network)].arch_of(network)
+    arch = Arch(shape, None, None, HALF, HALF)
+    again = Arch.from_dict(json.loads(json.dumps(arch.as_dict())))
+    assert again == arch and hash(again) == hash(arch)
+
+
+def test_what_a_mixer_has_that_is_not_covered_is_named_all_at_once():
+    with torch.device("meta"):
+        network = timm.create_model(tiny("mixer_b16_224")[0])
+    network.blocks[0].norm1 = torch.nn.BatchNorm1d(8)
+    network.blocks[1].mlp_tokens.act = torch.nn.Mish()
+    with pytest.raises(ValueError, match=r"norm1 is a BatchNorm1d\n.*act is a Mish"):
+        timm_mixer.arch_of(network)
