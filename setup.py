@@ -18,7 +18,7 @@ setup(
     package_data={
         "jclip": ["bundles/**"],
         "jclip.data": ["resources/*.txt"],
-        "jclip.models.zoo": ["*.csv"],
+        "jclip.models.zoo": ["*.csv", "*.jsonl"],
         "jclip.report": ["templates/*"],
     },
     python_requires=">=3.11",
