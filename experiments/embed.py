@@ -165,6 +165,8 @@ def _plan(out: epath.Path, console: Console) -> tuple[Plan, Request]:
     going_on = has_panel(MODELS.value)
     folder = BUNDLES.value or os.environ.get("JCLIP_BUNDLES", "bundles")
     models, missing = in_panels(MODELS.value, folder)
+    # Nobody converts before everybody has seen the same.
+    barrier("models are looked for")
     request = _request(out, models, going_on)
     if not missing:
         return make_plan(request), request
