@@ -102,7 +102,8 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         return changes, {"image_size": 2 ** (stages + 2), "width": 128}
     if isinstance(whole, SwinTransformer):
         changes = {"depths": (2, 2), "num_heads": (2, 4), "embed_dim": 32}
-        changes |= {"img_size": 56}
+        windows = tuple(s.blocks[0].window_size for s in whole.layers[1:3])
+        changes |= {"img_size": 56, "window_size": windows}
         return changes, {"image_size": 56, "width": 64}
     if isinstance(whole, VisionTransformerRelPos):
         changes = {"depth": 2, "num_heads": 2, "embed_dim": 128, "rel_pos_dim": 16}

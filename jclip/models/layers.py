@@ -53,17 +53,20 @@ def attend(
     *,
     causal: bool = False,
     mask: Bool[Array, "b t"] | None = None,
+    bias: Float[Array, "#b h s t"] | None = None,
 ) -> Float[Array, "b s h c"]:
     """Softmax attention, scaled by one over the root of a head's width.
 
-    Only keys that `mask` holds true are attended to.
+    Only keys that `mask` holds true are attended to; `bias` is added to the logits.
     """
     dtype = q.dtype
     if dtype == jnp.float16:
         # CPUs have no float16 product that adds up in float32, which JAX asks for.
         q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
+    if bias is not None:
+        bias = bias.astype(q.dtype)
     keys = None if mask is None else mask[:, None, None, :]
-    attended = jax.nn.dot_product_attention(q, k, v, mask=keys, is_causal=causal)
+    attended = jax.nn.dot_product_attention(q, k, v, bias, keys, is_causal=causal)
     return attended.astype(dtype)
 
 
