@@ -16,6 +16,18 @@ def relative_index(side: int) -> Int[np.ndarray, "t t"]:
     return next(steps) * (2 * side - 1) + next(steps)
 
 
+def relative_index_after_token(side: int) -> Int[np.ndarray, "s s"]:
+    """The same of a token and the window's patches after it (BEiT's order).
+
+    Three numbers follow those of the steps: from the token to a patch, from a patch to
+    the token, and from the token to itself.
+    """
+    steps = (2 * side - 1) ** 2
+    index = np.pad(relative_index(side), ((1, 0), (1, 0)))
+    index[0], index[1:, 0], index[0, 0] = steps, steps + 1, steps + 2
+    return index
+
+
 def seams(side: int, window: int, shift: int) -> Int[np.ndarray, "n t t"]:
     """In which windows which pairs met only as the image was rolled: 1, others 0.
 
