@@ -16,6 +16,7 @@ from timm.models.mlp_mixer import MlpMixer
 from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import ResNetV2
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vgg import VGG
 
 from converters import (
@@ -25,6 +26,7 @@ from converters import (
     timm_regnet,
     timm_resnet,
     timm_resnetv2,
+    timm_swin,
     timm_towers,
     timm_vgg,
     torch_io,
@@ -44,6 +46,7 @@ FAMILIES = {
     VGG: timm_vgg,
     DenseNet: timm_densenet,
     MlpMixer: timm_mixer,
+    SwinTransformer: timm_swin,
     **timm_towers.FAMILIES,
 }
 # timm's table of the names that it has renamed has no public reader.

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from open_clip.timm_model import TimmModel
+from timm.models.beit import Beit
 from timm.models.convnext import ConvNeXt
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
@@ -13,7 +14,12 @@ from timm.models.vision_transformer import VisionTransformer
 from converters import timm_convnext, timm_vit
 from converters.rules import Rule, dense_rules
 
-FAMILIES = {VisionTransformer: timm_vit, Eva: timm_vit, ConvNeXt: timm_convnext}
+FAMILIES = {
+    VisionTransformer: timm_vit,
+    Eva: timm_vit,
+    Beit: timm_vit,
+    ConvNeXt: timm_convnext,
+}
 # Keys of open_clip's vision_cfg that a tower from timm reads; drops are training's.
 KEYS = {"timm_model_name", "timm_model_pretrained", "image_size", "timm_drop_path"}
 KEYS |= {"timm_pool", "timm_proj", "timm_proj_bias", "timm_drop", "patch_dropout"}

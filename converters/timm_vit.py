@@ -1,4 +1,4 @@
-"""timm's vision transformers (ViT, DeiT, SigLIP's and CLIP's towers, EVA, PE): shape, rules."""
+"""timm's vision transformers (ViT, DeiT, SigLIP's and CLIP's towers, EVA, PE, BEiT): shape, rules."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ from timm.layers import (
     SwiGLU,
 )
 from timm.layers.activations import GELU
-from timm.models import eva, vitamin
+from timm.models import beit, eva, vitamin
 from timm.models import vision_transformer as vit
 from torch import nn
 
@@ -53,6 +53,7 @@ ACTIVATIONS = {
     GELU: "gelu",
 }
 PLAIN = [
+    *(beit.Attention, beit.Block),
     *(vit.Block, eva.EvaBlock, eva.EvaBlockPostNorm, Mlp, SwiGLU, LayerScale),
     *(LayerNorm, nn.LayerNorm, nn.Linear, nn.Conv2d, nn.Sequential, nn.ModuleList),
     *(vitamin.MbConvStages, vitamin.Stem, vitamin.StridedConv, vitamin.Downsample2d),
@@ -63,6 +64,7 @@ COVERED: dict[type, dict[str, Any]] = {
     **{kind: {} for kind in PLAIN},
     vit.VisionTransformer: {"in_chans": 3},
     eva.Eva: {"in_chans": 3, "rope_mixed": False},
+    beit.Beit: {"in_chans": 3, "rel_pos_bias": None},
     PatchEmbed: {"dynamic_img_pad": False},
     HybridEmbed: {"dynamic_img_pad": False},
     vitamin.MbConvLNBlock: {},
@@ -94,26 +96,28 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> VisionTransform
     refuse([*_problems(module)])
     embed, positions = module.patch_embed, module.pos_embed is not None
     own, stem = embed.img_size[0], _stem(embed)
-    if not positions and getattr(module, "rope", None) is None:
+    block = _block(module.blocks[0])
+    if not (positions or block["relative"] or getattr(module, "rope", None)):
         own = image_size or own  # nothing in it depends on the size
     if image_size not in (None, own):
         raise ValueError(f"image_size is {image_size}, and the tower takes {own}")
     after = is_identity(module.norm)
-    pool = module.attn_pool
+    pool = getattr(module, "attn_pool", None)
+    registers = getattr(module, "reg_token", None)
     return VisionTransformer(
         image_size=own,
         patch_size=embed.img_size[0] // embed.grid_size[0],
         width=module.embed_dim,
         depth=len(module.blocks),
-        **_block(module.blocks[0]),
+        **block,
         epsilon=(module.fc_norm if after else module.norm).eps,
-        pre_norm=not is_identity(module.norm_pre),
+        pre_norm=not is_identity(getattr(module, "norm_pre", None)),
         pool=POOLS[module.global_pool],
         norm_after_pool=after,
         stem_bias=stem is None and embed.proj.bias is not None,
         class_token=module.cls_token is not None,
-        registers=0 if module.reg_token is None else module.reg_token.shape[1],
-        prefix_positions=not module.no_embed_class,
+        registers=0 if registers is None else registers.shape[1],
+        prefix_positions=not getattr(module, "no_embed_class", False),
         pool_prefix=_pools_prefix(module),
         pool_heads=pool and pool.num_heads,
         pool_mlp_width=pool and pool.mlp.fc1.out_features,
@@ -134,6 +138,7 @@ def tower_rules(shape: VisionTransformer, prefix: str = "") -> list[Rule]:
         *norm_rules(block + r"attn\.(q|k)_norm", to + r"/attn/ln_\2"),
         *norm_rules(block + r"attn\.norm", to + "/attn/ln"),
         *dense_rules(block + r"attn\.proj", to + "/attn/out"),
+        (block + r"attn\.relative_position_bias_table", to + "/attn/relative", keep),
         *dense_rules(block + r"mlp\.(?:fc1|fc1_x|w1)", to + "/fc"),
         *dense_rules(block + r"mlp\.(?:fc1_g|w0)", to + "/gate"),
         *norm_rules(block + r"mlp\.norm", f"{to}/{mlp_norm}"),
@@ -270,7 +275,7 @@ def _problems(module: nn.Module) -> Iterator[str]:
             yield f"{path}.approximate is {part.approximate!r}"
         if isinstance(part, nn.Linear) and part.bias is None and not _no_bias(path):
             yield f"{path} has no bias"
-    if module.attn_pool is not None:
+    if getattr(module, "attn_pool", None) is not None:
         if (
             _activation(module.attn_pool.mlp.act)
             != _block(module.blocks[0])["activation"]
@@ -299,13 +304,18 @@ def _block(block: nn.Module) -> dict[str, Any]:
         "activation": _activation(mlp.act),
         "layer_scale": scaled,
         "qkv_bias": _has_qkv_bias(attention),
-        "norm_qk": not is_identity(attention.q_norm),
-        "norm_mixed": not is_identity(attention.norm),
+        "norm_qk": not is_identity(getattr(attention, "q_norm", None)),
+        "norm_mixed": not is_identity(getattr(attention, "norm", None)),
         "norm_mlp": not is_identity(middle),
         "norm_mlp_input": type(mlp) is vitamin.GeGluMlp,
         "norm_after": type(block) is eva.EvaBlockPostNorm,
+        "relative": _is_relative(attention),
         "gated": type(mlp) in (SwiGLU, GluMlp, vitamin.GeGluMlp),
     }
+
+
+def _is_relative(attention: nn.Module) -> bool:
+    return getattr(attention, "relative_position_bias_table", None) is not None
 
 
 def _stem(embed: nn.Module) -> MobileStem | None:
@@ -336,7 +346,7 @@ def _activation(module: nn.Module) -> str:
 
 def _pools_prefix(module: nn.Module) -> bool:
     """timm's ViT leaves class token and registers out unless told; its Eva never does."""
-    if module.attn_pool is None:
+    if getattr(module, "attn_pool", None) is None:
         return False
     return isinstance(module, eva.Eva) or module.pool_include_prefix
 

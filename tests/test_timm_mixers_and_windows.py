@@ -1,4 +1,4 @@
-"""timm's classifiers of perceptrons and of windows of attention give the same in JAX."""
+"""timm's classifiers of perceptrons and of relative positions give the same in JAX."""
 
 import json
 from dataclasses import replace
@@ -9,11 +9,12 @@ import pytest
 import timm
 import torch
 
-from converters import timm_mixer
+from converters import timm_mixer, timm_swin
 from converters.timm_models import FAMILIES
 from jclip.models.canary import relative
 from jclip.models.description import FAMILIES as FACTS
 from jclip.models.model import Arch
+from jclip.models.window import seams
 from tests import tiny_export
 from tests.test_timm_cnns import refusal, with_imagenet_head
 from tests.tiny_timm import HALF, errors, tiny, twin
@@ -25,14 +26,20 @@ KINDS = {
     "gmixer_24_224": "two gated perceptrons",
     "resmlp_12_224": "affine maps in place of norms, one layer over patches",
     "gmlp_s16_224": "hidden values gated across patches",
+    "swin_tiny_patch4_window7_224": "windows that move",
+    "swin_base_patch4_window12_384": "windows that zeros fill up",
+    "beit_base_patch16_224": "relative positions in every block",
 }
+PLACES = [(row, column) for row in range(8) for column in range(8)]
 # By timm's module: how many architectures are covered, and what of the others is not.
-COUNTS = {"mlp_mixer": (8, {})}
+COUNTS = {"mlp_mixer": (8, {}), "swin_transformer": (9, {}), "beit": (7, {})}
 # One of each family, and shapes that are not its own.
 FAULTS = {
     "mixer_b16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
     "gmixer_24_224": [{"activation": "gelu"}],
     "gmlp_s16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
+    "beit_base_patch16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
+    "swin_tiny_patch4_window7_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
 }
 
 
@@ -40,6 +47,15 @@ FAULTS = {
 def test_features_and_logits_are_those_of_timm(name):
     found = errors(*twin(name))
     assert max(found.values()) <= TOLERANCE, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", COUNTS)
+def test_every_covered_architecture_of_timm_gives_the_same(module):
+    names = [name for name in with_imagenet_head(module) if not refusal(name)]
+    found = {name: max(errors(*twin(name)).values()) for name in names}
+    print(f"worst of {len(found)}: {max(found.values())}")
+    assert {name: e for name, e in found.items() if not e <= TOLERANCE} == {}
 
 
 @pytest.mark.parametrize("module", COUNTS)
@@ -66,7 +82,7 @@ def test_both_roads_lead_to_the_same_features_and_facts(name):
     pixels = tiny_export.pixels(size)
     ours, theirs = (jax.jit(m.embed_pixels)(pixels) for m in (native, exported))
     assert relative(np.asarray(ours), np.asarray(theirs)) <= TOLERANCE
-    family = type(network).__module__.rpartition(".")[2]
+    family = type(network).__module__.rpartition(".")[2].replace("beit", "vit")
     assert FACTS[type(native.arch.image)] == (family, captured.tower.sort)
 
 
@@ -78,6 +94,26 @@ def test_an_architecture_is_plain_data_that_can_be_hashed(name):
     arch = Arch(shape, None, None, HALF, HALF)
     again = Arch.from_dict(json.loads(json.dumps(arch.as_dict())))
     assert again == arch and hash(again) == hash(arch)
+
+
+def test_patches_that_met_by_rolling_do_not_attend_to_each_other():
+    rolled = np.roll(np.arange(8), -2)
+    came = {(row, column): (rolled[row], rolled[column]) for row, column in PLACES}
+    apart = seams(8, 4, 2)
+    for n, (top, left) in enumerate([(0, 0), (0, 4), (4, 0), (4, 4)]):
+        inside = [(top + i, left + j) for i in range(4) for j in range(4)]
+        for i, a in enumerate(inside):
+            for j, b in enumerate(inside):
+                far = np.abs(np.subtract(came[a], came[b])).max() >= 4
+                assert apart[n, i, j] == far
+
+
+def test_what_a_swin_transformer_has_that_is_not_covered_is_named():
+    with torch.device("meta"):
+        network = timm.create_model(tiny("swin_tiny_patch4_window7_224")[0])
+    network.layers[0].blocks[1].shift_size = (2, 2)
+    with pytest.raises(ValueError, match=r"layers\.0\.blocks\.1 moves by \(2, 2\)"):
+        timm_swin.arch_of(network)
 
 
 def test_what_a_mixer_has_that_is_not_covered_is_named_all_at_once():

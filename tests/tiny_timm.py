@@ -11,6 +11,7 @@ import timm
 import torch
 from timm.layers import HybridEmbed
 from timm.models import mlp_mixer, resnetv2
+from timm.models.beit import Beit
 from timm.models.convnext import ConvNeXt
 from timm.models.densenet import DenseNet
 from timm.models.eva import Eva
@@ -102,14 +103,16 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         return changes, {"image_size": 2 ** (stages + 2), "width": 128}
     if isinstance(whole, SwinTransformer):
         changes = {"depths": (2, 2), "num_heads": (2, 4), "embed_dim": 32}
-        changes |= {"img_size": 56}
+        windows = tuple(s.blocks[0].window_size for s in whole.layers[1:3])
+        changes |= {"img_size": 56, "window_size": windows}
         return changes, {"image_size": 56, "width": 64}
     if isinstance(whole, VisionTransformerRelPos):
         changes = {"depth": 2, "num_heads": 2, "embed_dim": 128, "rel_pos_dim": 16}
         changes |= {"img_size": 48}
         return changes, {"image_size": 48, "width": 128}
-    if isinstance(whole, VisionTransformer | Eva):
-        width, size = 2 * whole.blocks[0].attn.head_dim, 24
+    if isinstance(whole, VisionTransformer | Eva | Beit):
+        attention, size = whole.blocks[0].attn, 24
+        width = 2 * whole.embed_dim // attention.num_heads
         changes = {"embed_dim": width, "depth": 2, "num_heads": 2}
         changes |= {"img_size": size, "patch_size": 8}
         if isinstance(whole.patch_embed, HybridEmbed):

@@ -17,6 +17,7 @@ from jclip.models.mixer import MlpMixer
 from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
+from jclip.models.swin import SwinTransformer
 from jclip.models.vgg import VGG
 from jclip.models.vit import VisionTransformer
 
@@ -33,6 +34,7 @@ FAMILIES = {
     VGG: ("vgg", "cnn"),
     DenseNet: ("densenet", "cnn"),
     MlpMixer: ("mlp_mixer", "mlp"),
+    SwinTransformer: ("swin_transformer", "transformer"),
     # It says so itself.
     ExportedNetwork: operator.attrgetter("family", "sort"),
 }

@@ -13,6 +13,7 @@ from flax import linen as nn
 from jclip.arrays import Array, Bool, Float
 from jclip.models.convolution import convolve
 from jclip.models.rotary import Rotary, rotate
+from jclip.models.window import relative_index_after_token
 
 
 def quick_gelu(x: Array) -> Array:
@@ -53,17 +54,20 @@ def attend(
     *,
     causal: bool = False,
     mask: Bool[Array, "b t"] | None = None,
+    bias: Float[Array, "#b h s t"] | None = None,
 ) -> Float[Array, "b s h c"]:
     """Softmax attention, scaled by one over the root of a head's width.
 
-    Only keys that `mask` holds true are attended to.
+    Only keys that `mask` holds true are attended to; `bias` is added to the logits.
     """
     dtype = q.dtype
     if dtype == jnp.float16:
         # CPUs have no float16 product that adds up in float32, which JAX asks for.
         q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
+    if bias is not None:
+        bias = bias.astype(q.dtype)
     keys = None if mask is None else mask[:, None, None, :]
-    attended = jax.nn.dot_product_attention(q, k, v, mask=keys, is_causal=causal)
+    attended = jax.nn.dot_product_attention(q, k, v, bias, keys, is_causal=causal)
     return attended.astype(dtype)
 
 
@@ -71,7 +75,9 @@ class Attention(nn.Module):
     """Multi-head self-attention with one fused projection for query, key and value.
 
     `norm_qk` is a norm over each head's queries and keys (Dehghani et al., 2023), and
-    `norm_mixed` one before the output projection (Wang et al., 2022, MAGNETO).
+    `norm_mixed` one before the output projection (Wang et al., 2022, MAGNETO). `relative`
+    is the side of the square of patches, after one token, between which the logits have
+    a learned bias for each step (Bao et al., 2022, https://arxiv.org/abs/2106.08254).
     """
 
     heads: int
@@ -80,6 +86,7 @@ class Attention(nn.Module):
     norm_qk: bool = False
     norm_mixed: bool = False
     epsilon: float = 1e-5
+    relative: int | None = None
 
     @nn.compact
     def __call__(
@@ -99,10 +106,17 @@ class Attention(nn.Module):
             )
         if rotary is not None:
             q, k = rotate(q, rotary), rotate(k, rotary)
-        mixed = attend(q, k, v, causal=self.causal, mask=mask).reshape(b, t, d)
+        bias = None if self.relative is None else self._bias(self.relative)
+        mixed = attend(q, k, v, causal=self.causal, mask=mask, bias=bias)
+        mixed = mixed.reshape(b, t, d)
         if self.norm_mixed:
             mixed = layer_norm(self.epsilon, "ln")(mixed)
         return nn.Dense(d, name="out")(mixed)
+
+    def _bias(self, side: int) -> Float[Array, "1 h t t"]:
+        shape = (2 * side - 1) ** 2 + 3, self.heads
+        table = self.param("relative", nn.initializers.zeros, shape)
+        return table[relative_index_after_token(side)].transpose(2, 0, 1)[None]
 
 
 class Block(nn.Module):
@@ -111,7 +125,7 @@ class Block(nn.Module):
     Norms come before attention and MLP, or with `norm_after` behind them. A `gated` MLP
     multiplies its hidden values by those of a second layer, which alone is activated
     (Shazeer, 2020, https://arxiv.org/abs/2002.05202); `norm_mlp` norms them, and
-    `norm_mlp_input` what the MLP takes, once more.
+    `norm_mlp_input` what the MLP takes, once more. `relative` is as in `Attention`.
     """
 
     heads: int
@@ -127,6 +141,7 @@ class Block(nn.Module):
     norm_after: bool = False
     gated: bool = False
     norm_mlp_input: bool = False
+    relative: int | None = None
 
     @nn.compact
     def __call__(
@@ -137,7 +152,7 @@ class Block(nn.Module):
     ) -> tuple[Array, None]:
         attention = Attention(
             *(self.heads, self.causal, self.qkv_bias, self.norm_qk),
-            *(self.norm_mixed, self.epsilon),
+            *(self.norm_mixed, self.epsilon, self.relative),
             name="attn",
         )
         x = x + self._branch(x, "1", lambda y: attention(y, rotary, mask))

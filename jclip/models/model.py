@@ -16,6 +16,7 @@ from jclip.models.head import Head
 from jclip.models.mixer import MlpMixer
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
+from jclip.models.swin import SwinTransformer
 from jclip.models.text import TextTransformer
 from jclip.models.vgg import VGG
 from jclip.models.vit import VisionTransformer
@@ -31,6 +32,7 @@ TOWERS = {
     "vgg": VGG,
     "densenet": DenseNet,
     "mlp_mixer": MlpMixer,
+    "swin": SwinTransformer,
     "exported": ExportedNetwork,
     "text": TextTransformer,
     "exported_text": ExportedText,

@@ -5,7 +5,8 @@ classifier's: Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929. Poolin
 mean, without the first norm: CLIPA (Li et al., 2023, https://arxiv.org/abs/2305.07017);
 by attention, without a class token: SigLIP (Zhai et al., 2023,
 https://arxiv.org/abs/2303.15343). Rotary positions and gated MLPs: EVA-02 (Fang et al.,
-2023, https://arxiv.org/abs/2303.11331).
+2023, https://arxiv.org/abs/2303.11331). Relative positions: BEiT (Bao et al., 2022,
+https://arxiv.org/abs/2106.08254).
 """
 
 import dataclasses
@@ -54,6 +55,8 @@ class VisionTransformer:
         `layers.Block`.
       rotary: rotary positions in every block, besides the learned ones.
       positions: whether there are learned ones.
+      relative: attention has a learned bias for each step between patches; there is one
+        token before these.
       stem: convolutions in place of the patch embedding (ViTamin).
     """
 
@@ -88,6 +91,7 @@ class VisionTransformer:
     rotary: RotaryGrid | None = None
     positions: bool = True
     stem: MobileStem | None = None
+    relative: bool = False
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "VisionTransformer":
@@ -148,6 +152,7 @@ class VisionTransformerModule(nn.Module):
             norm_after=s.norm_after,
             gated=s.gated,
             norm_mlp_input=s.norm_mlp_input,
+            relative=s.side if s.relative else None,
         )(x, rotary, None)
         # Only what is pooled is normed.
         norm = layer_norm(s.epsilon, "ln_post")
