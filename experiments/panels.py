@@ -41,13 +41,18 @@ def in_panels(
             names.append(str(path))
             if not (path / "spec.json").exists():
                 missing[str(path)] = entry
+    if missing:
+        _check_packages(len(missing), folder)
+    return list(dict.fromkeys(names)), missing
+
+
+def _check_packages(count: int, folder: epath.PathLike) -> None:
     lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing and lacking:
+    if lacking:
         raise ValueError(
-            f"{len(missing)} models of the panel are not in {folder}, and to convert them "
+            f"{count} models of the panel are not in {folder}, and to convert them "
             f"needs {', '.join(lacking)}: pip install -e '.[convert]'"
         )
-    return list(dict.fromkeys(names)), missing
 
 
 def convert_missing(
