@@ -49,6 +49,7 @@ def test_features_and_logits_are_those_of_timm(name):
     assert max(found.values()) <= TOLERANCE, found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("module", COUNTS)
 def test_every_covered_architecture_of_timm_gives_the_same(module):
