@@ -23,6 +23,7 @@ from tests import (
     test_clip_parity,
     test_efficientnet,
     test_timm_cnns,
+    test_timm_mixers_and_windows,
     test_timm_towers,
     tiny_clip,
     tiny_efficientnet,
@@ -69,7 +70,8 @@ def clip_error(config: dict, road: str) -> float:
 def timm_lines() -> Iterator[Line]:
     """timm's architectures with weights, in jclip's own code."""
     found = collections.defaultdict(list)
-    for name in (*test_timm_towers.KINDS, *test_timm_cnns.KINDS):
+    kinds = test_timm_towers, test_timm_cnns, test_timm_mixers_and_windows
+    for name in (name for module in kinds for name in module.KINDS):
         found[_module(name)].append(max(errors(*twin(name)).values()))
     for name in (*tiny_efficientnet.BLOCKS, *tiny_efficientnet.RELEASED):
         network = tiny_efficientnet.network(name)

@@ -92,8 +92,8 @@ def test_weights_are_found_by_the_name_of_their_bundle():
         "--via=native",
     )
     assert find_entry("RN50.openai").library == "open_clip"
-    assert find_entry("swin_tiny_patch4_window7_224.ms_in1k").arguments == (
-        *("--source=timm", "--name=swin_tiny_patch4_window7_224.ms_in1k"),
+    assert find_entry("levit_128s.fb_dist_in1k").arguments == (
+        *("--source=timm", "--name=levit_128s.fb_dist_in1k"),
         "--via=export",
     )
     with pytest.raises(ValueError, match=r"ViT-B-32\.openai"):
