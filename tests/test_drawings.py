@@ -78,7 +78,7 @@ def test_many_figures_are_drawn_by_other_processes(
 
 def test_few_figures_are_left_to_be_drawn_where_they_are_wanted(drawings):
     draw_ahead([FIGURE] * (SHARE - 1), FACTS, drawings)
-    assert drawings.lack(FIGURE, FACTS, "png")
+    assert drawings.lack(FIGURE, FACTS, ["png"])
 
 
 def changed_row(figure):

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import importlib.metadata
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,16 +49,24 @@ class Drawings:
             write_whole(path, data)
         return path.read_bytes()
 
-    def lack(self, figure: Any, facts: Mapping[str, Facts], kind: str) -> bool:
-        """Whether this one is not there yet, and would be kept."""
-        return self._keeps(figure) and not self._path(figure, facts, kind).exists()
+    def lack(
+        self, figure: Any, facts: Mapping[str, Facts], kinds: Iterable[str]
+    ) -> bool:
+        """Whether one of these kinds is not there yet, and would be kept."""
+        if not self._keeps(figure):
+            return False
+        stem = self._stem(figure, facts)
+        return any(not self._folder.joinpath(f"{stem}.{k}").exists() for k in kinds)
 
     def _keeps(self, figure: Any) -> bool:
         own = type(figure).__module__.startswith(f"{OWN}.")
         return own and self._folder is not None
 
     def _path(self, figure: Any, facts: Mapping[str, Facts], kind: str) -> epath.Path:
-        return self._folder / figure.name / f"{_key(figure, facts)}.{kind}"
+        return self._folder / f"{self._stem(figure, facts)}.{kind}"
+
+    def _stem(self, figure: Any, facts: Mapping[str, Facts]) -> str:
+        return f"{figure.name}/{_key(figure, facts)}"
 
 
 def _key(figure: Any, facts: Mapping[str, Facts]) -> str:

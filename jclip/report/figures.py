@@ -75,7 +75,7 @@ def draw_ahead(
     processor busy. `write_figure` and `svg` then find them.
     """
     kinds = [*ON_DISK, *map(_svg_kind, WIDTHS)]
-    lacking = [f for f in figures if any(drawings.lack(f, facts, k) for k in kinds)]
+    lacking = [f for f in figures if drawings.lack(f, facts, kinds)]
     draw = functools.partial(_draw_kinds, facts, drawings)
     processes = min(os.cpu_count() or 1, 4, len(lacking) // SHARE)
     if processes < 2:
