@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jclip.arrays import Array
+from jclip.models.convolution import kept_whole
 
 # Beyond this many taps a sum of shifted images takes longer to compile than it saves.
 MOST_TAPS = 49
@@ -52,7 +53,8 @@ def _convolved(
     channels = groups == x.shape[1] == kernel.shape[0]
     if not channels or np.prod(kernel.shape[2:]) > MOST_TAPS:
         return general(x, kernel)
-    shifted = functools.partial(depthwise, stride=stride, pads=pads, dilation=dilation)
+    summed = functools.partial(depthwise, stride=stride, pads=pads, dilation=dilation)
+    shifted = functools.partial(kept_whole, summed)
     return jax.lax.platform_dependent(x, kernel, cpu=shifted, default=general)
 
 
