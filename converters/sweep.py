@@ -21,6 +21,7 @@ SAMPLE = flags.DEFINE_integer("sample", None, "So many of them, at random.")
 SEED = flags.DEFINE_integer("seed", 0, "Of the sample.")
 MOST = flags.DEFINE_float("most_parameters", 1e9, "Larger networks are left out.")
 SECONDS = flags.DEFINE_integer("seconds", 900, "The longest that one may take.")
+WORKERS = flags.DEFINE_integer("workers", 1, "Architectures at a time.", lower_bound=1)
 SUMMARY = flags.DEFINE_string("summary", None, "Only counts the outcomes of this file.")
 
 
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> None:
     names = NAMES.value or architectures()
     if SAMPLE.value:
         names = sample(names, SAMPLE.value, SEED.value, MOST.value)
-    sweep(names, OUT.value, MOST.value, SECONDS.value)
+    sweep(names, OUT.value, MOST.value, SECONDS.value, WORKERS.value)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,9 @@
-"""One architecture of timm by the export road, with noise for weights.
-
-    python -m converters.trial resnet18
-
-prints one line of JSON; `converters.sweep` runs it for many.
-"""
+"""One architecture of timm by the export road, with noise for weights."""
 
 import copy
-import json
-import sys
 import time
 import warnings
+from multiprocessing.connection import Connection
 from typing import Any
 
 import jax
@@ -133,8 +127,13 @@ def rounding(
     return relative(logits.double().numpy(), exact.numpy())
 
 
-if __name__ == "__main__":
+def answer(pipe: Connection, name: str, most: float) -> None:
+    """Sends the result; a network of more parameters than `most` is not built."""
     warnings.simplefilter("ignore")
     # Compiling is most of the time.
     jax.config.update("jax_disable_most_optimizations", True)
-    print(json.dumps(trial(sys.argv[1])))
+    count = parameters(name)
+    if count > most:
+        pipe.send({"outcome": "too big", "parameters": count})
+    else:
+        pipe.send(trial(name))

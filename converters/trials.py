@@ -1,12 +1,15 @@
-"""Trials of many architectures, each in a process of its own, kept as lines of JSON."""
+"""Trials of many architectures, each in a process of its own, kept as lines of JSON.
+
+The processes are forked from one that has the libraries imported and has computed nothing.
+"""
 
 import collections
 import itertools
 import json
+import multiprocessing
 import random
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,9 @@ OUTCOMES = {
     "too big": "more parameters than --most_parameters",
     "timed out": "more seconds than --seconds, or out of memory",
 }
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["converters.trial"])
 
 
 def architectures() -> list[str]:
@@ -52,35 +58,50 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def sweep(names: Iterable[str], out: str | Path, most: float, seconds: int) -> None:
+def sweep(
+    names: Iterable[str], out: str | Path, most: float, seconds: int, workers: int = 1
+) -> None:
     """Tries each name that the file has no line for, and appends one."""
     results = read(out)
     # A line that a killed launch left in part would take the next one with it.
     Path(out).write_text("".join(map(_text, results)))
     done = {result["name"] for result in results}
-    for name in names:
-        if name in done:
-            continue
-        result = {"name": name, **one(name, most, seconds)}
-        with Path(out).open("a") as file:
-            file.write(_text(result))
-        print(_line(result), flush=True)
+    pool = ThreadPoolExecutor(workers)
+    left = {
+        pool.submit(one, name, most, seconds): name
+        for name in dict.fromkeys(names)
+        if name not in done
+    }
+    try:
+        for finished in as_completed(left):
+            result = {"name": left[finished], **finished.result()}
+            with Path(out).open("a") as file:
+                file.write(_text(result))
+            print(_line(result), flush=True)
+    finally:  # an interrupted launch does not begin the others
+        pool.shutdown(cancel_futures=True)
 
 
 def one(name: str, most: float, seconds: int) -> dict[str, Any]:
     """The result of one architecture, from a process of its own."""
-    parameters = trial.parameters(name)
-    if parameters > most:
-        return {"outcome": "too big", "parameters": parameters}
-    command = [sys.executable, "-m", "converters.trial", name]
+    here, there = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(
+        target=trial.answer, args=(there, name, most), daemon=True
+    )
+    process.start()
+    there.close()
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=True
-        )
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        last = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
-        return {"outcome": "timed out", "error": last, "parameters": parameters}
-    return json.loads(done.stdout.splitlines()[-1])
+        if here.poll(seconds):
+            return here.recv()
+        error = f"no answer after {seconds} seconds"
+    except EOFError:
+        process.join()
+        error = f"the process ended with {process.exitcode}"
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+    return {"outcome": "timed out", "error": error}
 
 
 def summary(results: list[dict[str, Any]]) -> str:

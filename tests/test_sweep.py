@@ -23,13 +23,26 @@ def test_what_is_there_is_not_tried_again_and_a_cut_line_is(tmp_path, monkeypatc
 
 def test_a_network_that_is_too_big_is_not_built():
     assert trial.parameters("resnet18") == 11_689_512
-    found = trials.one("resnet18", 1e6, 9)
+    found = trials.one("resnet18", 1e6, 60)
     assert found == {"outcome": "too big", "parameters": 11_689_512}
 
 
 def test_one_that_takes_too_long_is_a_result():
-    found = trials.one("test_resnet", 1e9, 1)
-    assert found["outcome"] == "timed out" and "timed out after 1" in found["error"]
+    found = trials.one("resnet18", 1e9, 1)
+    assert found == {"outcome": "timed out", "error": "no answer after 1 seconds"}
+
+
+def test_a_process_that_dies_is_a_result():
+    found = trials.one("no_such_architecture", 1e9, 60)
+    assert found["outcome"] == "timed out" and "ended with 1" in found["error"]
+
+
+def test_several_at_a_time_leave_a_line_each(tmp_path):
+    names = ["test_resnet", "test_vit"]
+    trials.sweep(names, tmp_path / "sweep.jsonl", 1e9, 300, workers=2)
+    found = {result["name"]: result for result in trials.read(tmp_path / "sweep.jsonl")}
+    assert found.keys() == {*names}
+    assert all(result["worst"] <= 1e-5 for result in found.values())
 
 
 def test_a_trial_says_how_far_the_network_is_from_pytorch():
