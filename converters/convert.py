@@ -132,7 +132,7 @@ def converted(source: Source) -> Model:
     leaves = rules.convert(source.tensors, source.rules, source.unused, shapes)
     for path in leaves:
         # One at a time, as a large model does not fit in memory three times.
-        leaves[path] = jnp.asarray(leaves[path]).block_until_ready()
+        leaves[path] = jax.device_put(leaves[path]).block_until_ready()
     tree = rules.nested(leaves)
     if head:
         head = Head(
