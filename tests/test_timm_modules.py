@@ -9,7 +9,8 @@ import pytest
 import timm
 
 from converters import trial, trials
-from jclip.models.zoo.coverage import EQUAL, trials as tried
+from jclip.models.zoo.coverage import EQUAL
+from jclip.models.zoo.coverage import trials as tried
 
 MANY = 400
 
