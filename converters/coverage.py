@@ -1,6 +1,6 @@
 """What a network of timm has that jclip's counterpart does not cover."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -25,6 +25,23 @@ def uncovered(module: nn.Module, covered: Covered) -> Iterator[str]:
                 yield f"{path}.{name} is {shown}, expected {value!r}"
 
 
+def require(
+    module: nn.Module,
+    covered: Covered,
+    *problems: Callable[[nn.Module], Iterable[str]],
+) -> None:
+    """One error that names all that is not covered, if there is anything.
+
+    Args:
+      module: the network.
+      covered: its parts and their attributes.
+      problems: functions that give a line for what else is in the way; they may rely on
+        the parts to be covered.
+    """
+    refuse([*uncovered(module, covered)])
+    refuse([line for function in problems for line in function(module)])
+
+
 def refuse(problems: list[str]) -> None:
     """One error that names all problems, if there are any."""
     if problems:
@@ -37,3 +54,9 @@ def refuse(problems: list[str]) -> None:
 def is_identity(part: Any) -> bool:
     """Whether this part of a network is absent or passes everything on."""
     return part is None or type(part) is nn.Identity
+
+
+def require_size(image_size: int | None, own: int) -> None:
+    """An error where another size is asked for than the network was made for."""
+    if image_size not in (None, own):
+        raise ValueError(f"image_size is {image_size}, and the network takes {own}")

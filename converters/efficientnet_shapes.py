@@ -26,6 +26,7 @@ from timm.models import _efficientnet_blocks as blocks
 from timm.models import efficientnet
 from torch import nn
 
+from converters.coverage import refuse
 from jclip.models.conv_norm import Conv, Norm
 from jclip.models.efficientnet import EfficientNet
 from jclip.models.gates import Gate
@@ -97,12 +98,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> EfficientNet:
     Raises:
       ValueError: with every part of the network that jclip does not cover.
     """
-    problems = list(_uncovered(module))
-    if problems:
-        shown = "\n".join(f"  {problem}" for problem in problems[:20])
-        raise ValueError(
-            f"jclip does not cover {len(problems)} parts of this network:\n{shown}"
-        )
+    refuse([*_uncovered(module)])
     top = None
     if type(module.conv_head) is not nn.Identity:
         top = _conv_of(module.conv_head, module.bn2)

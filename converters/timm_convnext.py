@@ -19,7 +19,7 @@ from timm.layers.grn import GlobalResponseNorm
 from timm.models import convnext
 from torch import nn
 
-from converters.coverage import is_identity, refuse, uncovered
+from converters.coverage import is_identity, require
 from converters.rules import Rule, conv_rules, head_rules, keep, matrix, norm_rules
 from jclip.models.convnext import ConvNeXt
 
@@ -58,8 +58,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> ConvNeXt:
     Raises:
       ValueError: with every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*_problems(module)])
+    require(module, COVERED, _problems)
     first, blocks = module.stem[0], [stage.blocks for stage in module.stages]
     block, overlaps = blocks[0][0], first.stride[0] < first.kernel_size[0]
     convolutions = [part for part in module.stem if isinstance(part, nn.Conv2d)]

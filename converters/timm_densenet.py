@@ -11,7 +11,7 @@ from timm.models import densenet
 from torch import nn
 
 from converters import timm_parts
-from converters.coverage import refuse, uncovered
+from converters.coverage import require
 from converters.rules import Rule, head_rules
 from converters.timm_lines import UNUSED, at, conv_lines, layer_rules, norm_lines
 from converters.timm_parts import PARTS, activation_of, conv_of, norm_of, pools_of
@@ -40,10 +40,9 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> DenseNet:
     Raises:
       ValueError: with every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
+    require(module, COVERED, timm_parts.problems, _problems)
     parts = dict(module.features.named_children())
     blocks = [name for name in parts if name.startswith("denseblock")]
-    refuse([*timm_parts.problems(module), *_problems(parts)])
     return DenseNet(
         image_size=image_size or module.pretrained_cfg["input_size"][-1],
         stem=_stem_of(parts),
@@ -101,8 +100,9 @@ def _layers_of(layer: nn.Module) -> tuple[Layer, ...]:
     return tuple(map(Layer, convs))
 
 
-def _problems(parts: Mapping[str, nn.Module]) -> Iterator[str]:
+def _problems(module: nn.Module) -> Iterator[str]:
     """What is covered part by part, and not in this combination."""
+    parts = dict(module.features.named_children())
     blocks = {n: p for n, p in parts.items() if type(p) is densenet.DenseBlock}
     for name, block in blocks.items():
         if len({_layers_of(layer) for layer in block.values()}) > 1:

@@ -10,7 +10,7 @@ from timm.layers.activations import GELU
 from timm.models import mlp_mixer
 from torch import nn
 
-from converters.coverage import is_identity, refuse, uncovered
+from converters.coverage import is_identity, require, require_size
 from converters.rules import Rule, conv_rules, dense_rules, head_rules, keep, norm_rules
 from jclip.models.mixer import MlpMixer
 
@@ -45,11 +45,9 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> MlpMixer:
     Raises:
       ValueError: another size, or every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*_problems(module)])
+    require(module, COVERED, _problems)
     own, block = module.stem.img_size[0], module.blocks[0]
-    if image_size not in (None, own):
-        raise ValueError(f"image_size is {image_size}, and the network takes {own}")
+    require_size(image_size, own)
     tokens, channels = getattr(block, "mlp_tokens", None), block.mlp_channels
     return MlpMixer(
         image_size=own,

@@ -10,7 +10,7 @@ from timm.models import regnet
 from torch import nn
 
 from converters import timm_parts
-from converters.coverage import is_identity, refuse, uncovered
+from converters.coverage import is_identity, require
 from converters.rules import Rule, head_rules
 from converters.timm_lines import (
     UNUSED,
@@ -50,8 +50,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> RegNet:
     Raises:
       ValueError: with every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*timm_parts.problems(module)])
+    require(module, COVERED, timm_parts.problems)
     last = module.final_conv
     top = type(last) is ConvNormAct
     return RegNet(

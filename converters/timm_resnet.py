@@ -17,7 +17,7 @@ from timm.models import resnest, resnet, sknet
 from torch import nn
 
 from converters import timm_parts, timm_split
-from converters.coverage import refuse, uncovered
+from converters.coverage import require
 from converters.rules import Rule, head_rules
 from converters.timm_lines import (
     UNUSED,
@@ -77,8 +77,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> ResNet:
     Raises:
       ValueError: with every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*timm_parts.problems(module), *_problems(module)])
+    require(module, COVERED, timm_parts.problems, _problems)
     return ResNet(
         image_size=image_size or module.pretrained_cfg["input_size"][-1],
         stem=_stem_of(module),

@@ -15,7 +15,7 @@ from timm.models import resnetv2
 from torch import nn
 
 from converters import timm_parts
-from converters.coverage import is_identity, refuse, uncovered
+from converters.coverage import is_identity, require
 from converters.rules import Rule, keep, matrix
 from converters.timm_lines import (
     UNUSED,
@@ -59,8 +59,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> ResNetV2:
     Raises:
       ValueError: with every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*timm_parts.problems(module), *_problems(module)])
+    require(module, COVERED, timm_parts.problems, _problems)
     return ResNetV2(
         image_size=image_size or module.pretrained_cfg["input_size"][-1],
         stem=_stem_of(module.stem),

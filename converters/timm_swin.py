@@ -16,7 +16,7 @@ from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 from timm.models import swin_transformer as swin
 from torch import nn
 
-from converters.coverage import is_identity, refuse, uncovered
+from converters.coverage import is_identity, require, require_size
 from converters.rules import Rule, conv_rules, dense_rules, head_rules, keep, norm_rules
 from jclip.models.swin import SwinTransformer
 
@@ -47,13 +47,9 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> SwinTransformer
     Raises:
       ValueError: another size, or every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*_problems(module)])
+    require(module, COVERED, _problems)
     embed, firsts = module.patch_embed, [s.blocks[0] for s in module.layers]
-    if image_size not in (None, embed.img_size[0]):
-        raise ValueError(
-            f"image_size is {image_size}, and the network takes {embed.img_size[0]}"
-        )
+    require_size(image_size, embed.img_size[0])
     return SwinTransformer(
         image_size=embed.img_size[0],
         patch_size=embed.patch_size[0],

@@ -8,7 +8,7 @@ from timm.models import vgg
 from torch import nn
 
 from converters import timm_parts
-from converters.coverage import refuse, uncovered
+from converters.coverage import require
 from converters.rules import Rule, head_rules
 from converters.timm_lines import UNUSED, layer_rules
 from converters.timm_parts import PARTS, conv_of, pools_of
@@ -41,8 +41,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> VGG:
     Raises:
       ValueError: with every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*timm_parts.problems(module)])
+    require(module, COVERED, timm_parts.problems)
     mlp = module.pre_logits
     return VGG(
         image_size=image_size or module.pretrained_cfg["input_size"][-1],

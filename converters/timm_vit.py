@@ -30,7 +30,7 @@ from timm.models import beit, eva, vitamin
 from timm.models import vision_transformer as vit
 from torch import nn
 
-from converters.coverage import is_identity, refuse, uncovered
+from converters.coverage import is_identity, require, require_size
 from converters.rules import (
     Rule,
     conv,
@@ -92,15 +92,13 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> VisionTransform
     Raises:
       ValueError: another size, or every part of the network that jclip does not cover.
     """
-    refuse([*uncovered(module, COVERED)])
-    refuse([*_problems(module)])
+    require(module, COVERED, _problems)
     embed, positions = module.patch_embed, module.pos_embed is not None
     own, stem = embed.img_size[0], _stem(embed)
     block = _block(module.blocks[0])
     if not (positions or block["relative"] or getattr(module, "rope", None)):
         own = image_size or own  # nothing in it depends on the size
-    if image_size not in (None, own):
-        raise ValueError(f"image_size is {image_size}, and the tower takes {own}")
+    require_size(image_size, own)
     after = is_identity(module.norm)
     pool = getattr(module, "attn_pool", None)
     registers = getattr(module, "reg_token", None)

@@ -25,15 +25,20 @@ GENTLE = 0.1
 HALF = (0.5, 0.5, 0.5)
 
 
-def parameters(name: str) -> int:
-    """How many numbers the architecture learns; nothing is filled."""
+def without_values(name: str) -> torch.nn.Module | None:
+    """timm's network with nothing filled; None if it reads values while it is built."""
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            network = timm.create_model(name)
+            return timm.create_model(name)
         except (NotImplementedError, RuntimeError):
-            return 0  # it reads values while it is built, which only a trial can
-    return sum(p.numel() for p in network.parameters())
+            return None
+
+
+def parameters(name: str) -> int:
+    """How many numbers the architecture learns; 0 where only a trial can tell."""
+    network = without_values(name)
+    return sum(p.numel() for p in network.parameters()) if network else 0
 
 
 def trial(name: str) -> dict[str, Any]:

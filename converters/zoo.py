@@ -22,6 +22,7 @@ from converters.clip_families import clip_family
 from converters.open_clip_networks import network_class
 from converters.timm_models import FAMILIES
 from converters.torchvision_models import training
+from converters.trial import without_values
 from jclip.models.zoo.table import FOLDER, LIBRARIES, TRAINING, Entry, write_entries
 from jclip.models.zoo.training import open_clip_training, timm_training
 
@@ -110,12 +111,9 @@ def open_clip_network(name: str) -> tuple[int | None, tuple[str, ...]]:
 @functools.cache
 def timm_network(name: str) -> tuple[int | None, tuple[str, ...]]:
     """The parameters of a model of timm and the roads by which it is converted."""
-    with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            network = timm.create_model(name)
-        except (NotImplementedError, RuntimeError):
-            return None, (EXPORT,)  # it reads values while it is built
+    network = without_values(name)
+    if network is None:
+        return None, (EXPORT,)
     family = FAMILIES.get(type(network))
     try:
         native = family is not None and family.arch_of(network) is not None
