@@ -1,6 +1,5 @@
 """timm's classic convolutional classifiers give the same in JAX."""
 
-import json
 from dataclasses import replace
 
 import jax
@@ -14,15 +13,21 @@ from timm.layers import SEModule
 from converters import convert as launch
 from converters import timm_resnet, timm_vgg
 from converters.source import Stated
-from converters.timm_models import FAMILIES, timm_source
+from converters.timm_models import timm_source
 from jclip.models.bundle import flat, load_bundle
-from jclip.models.canary import relative
 from jclip.models.conv_norm import Norm
-from jclip.models.description import FAMILIES as FACTS
-from jclip.models.model import Arch, Model
-from tests import tiny_export
+from jclip.models.model import Model
 from tests.shaken import shake
-from tests.tiny_timm import HALF, errors, tiny, twin
+from tests.tiny_timm import (
+    between_roads,
+    errors,
+    errors_of_covered,
+    errors_of_faulty,
+    read_again,
+    refusals,
+    tiny,
+    twin,
+)
 
 TOLERANCE = 1e-5
 # One of each kind: what its shape has that others lack.
@@ -112,13 +117,8 @@ def test_training_takes_the_statistics_of_the_batch(name):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_both_roads_lead_to_the_same_features_and_facts(name):
-    network, native, size = twin(name)
-    captured, exported = tiny_export.port(network, size)
-    pixels = tiny_export.pixels(size)
-    ours, theirs = (jax.jit(m.embed_pixels)(pixels) for m in (native, exported))
-    assert relative(np.asarray(ours), np.asarray(theirs)) <= TOLERANCE
-    family = type(network).__module__.rpartition(".")[2]
-    assert FACTS[type(native.arch.image)] == (family, captured.tower.sort)
+    difference, ours, theirs = between_roads(name)
+    assert difference <= TOLERANCE and ours == theirs
 
 
 def test_a_classifier_that_is_a_convolution_becomes_a_bundle(tmp_path):
@@ -133,35 +133,11 @@ def test_a_classifier_that_is_a_convolution_becomes_a_bundle(tmp_path):
     assert bundle.model.head.weight.shape == (32, 1000)
 
 
-def with_imagenet_head(module: str) -> list[str]:
-    """timm's architectures in this module that have weights for the 1000 classes."""
-    return [
-        name
-        for name in timm.list_models(module=module)
-        if any(
-            timm.get_pretrained_cfg(tagged).num_classes == 1000
-            for tagged in timm.list_pretrained(name + ".*")
-        )
-    ]
-
-
-def refusal(name: str) -> str:
-    """The first part that is not covered; nothing for a covered architecture."""
-    with torch.device("meta"):
-        network = timm.create_model(name)
-    try:
-        FAMILIES[type(network)].arch_of(network)
-    except ValueError as error:
-        return str(error).splitlines()[1].strip()
-    return ""
-
-
 @pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("module", COUNTS)
 def test_every_covered_architecture_of_timm_gives_the_same(module):
-    names = [name for name in with_imagenet_head(module) if not refusal(name)]
-    found = {name: max(errors(*twin(name)).values()) for name in names}
+    found = errors_of_covered(module)
     print(f"worst of {len(found)}: {max(found.values())}")
     assert {name: e for name, e in found.items() if not e <= TOLERANCE} == {}
 
@@ -169,7 +145,7 @@ def test_every_covered_architecture_of_timm_gives_the_same(module):
 @pytest.mark.parametrize("module", COUNTS)
 def test_architectures_are_covered_or_refused_by_name_and_reason(module):
     count, refused = COUNTS[module]
-    found = {name: refusal(name) for name in with_imagenet_head(module)}
+    found = refusals(module)
     assert {name: why for name, why in found.items() if why} == refused
     assert len(found) - len(refused) == count
 
@@ -241,18 +217,13 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_wrong_shape_is_noticed(name):
-    network, model, size = twin(name)
-    for fault in FAULTS[name]:
-        shape = changed(model.arch.image, **fault)
-        faulty = replace(model, arch=replace(model.arch, image=shape))
-        assert errors(network, faulty, size)["features"] > 10 * TOLERANCE
+    def shapes(shape):
+        return (changed(shape, **fault) for fault in FAULTS[name])
+
+    assert min(errors_of_faulty(name, shapes)) > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["ecaresnet50t", *FAMILY])
 def test_an_architecture_is_plain_data_that_can_be_hashed(name):
-    with torch.device("meta"):
-        network = timm.create_model(name)
-    shape = FAMILIES[type(network)].arch_of(network)
-    arch = Arch(shape, None, None, HALF, HALF)
-    again = Arch.from_dict(json.loads(json.dumps(arch.as_dict())))
+    arch, again = read_again(name)
     assert again == arch and hash(again) == hash(arch)

@@ -17,7 +17,7 @@ from jclip.models import convolution
 from jclip.models.bundle import load_bundle
 from jclip.models.model import Model
 from tests.shaken import shake
-from tests.tiny_timm import errors, tiny, twin
+from tests.tiny_timm import between_roads, errors, tiny, twin
 
 TOLERANCE = 1e-5
 CLASSES = tuple("abcdefg")
@@ -59,6 +59,19 @@ def test_features_and_logits_are_those_of_timm(name, monkeypatch):
         # Numbers are the same, and tracing it takes a fifth of the time.
         monkeypatch.setattr(convolution, "depthwise", convolution.grouped)
     assert max(errors(*twin(name)).values()) <= TOLERANCE
+
+
+# One of each class of timm's, by what its kind has that others lack.
+CLASSES_OF_TIMM = [
+    *("vit_so150m_patch16_reg4_map_256", "deit3_small_patch16_224"),
+    *("eva02_base_patch14_224", "convnext_atto_ols", "convnextv2_nano"),
+]
+
+
+@pytest.mark.parametrize("name", CLASSES_OF_TIMM)
+def test_both_roads_lead_to_the_same_features(name):
+    difference, (_, sort), (_, theirs) = between_roads(name)
+    assert difference <= TOLERANCE and sort == theirs
 
 
 def is_covered(name) -> bool:

@@ -1,6 +1,9 @@
 """timm's towers at reduced depth and width, under names of their own."""
 
 import functools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -30,8 +33,11 @@ from timm.models.vitamin import VitCfg
 from converters import rules
 from converters.timm_models import FAMILIES
 from jclip.models.bundle import flat
+from jclip.models.canary import relative
+from jclip.models.description import FAMILIES as FACTS
 from jclip.models.head import Head
 from jclip.models.model import Arch, Model, init
+from tests import tiny_export
 from tests.shaken import shake
 
 CLASSES = tuple("abcdefg")
@@ -192,3 +198,66 @@ def errors(network: torch.nn.Module, model: Model, size: int) -> dict[str, float
         k: float(np.abs(a - b.numpy()).max() / b.abs().max())
         for k, (a, b) in pairs.items()
     }
+
+
+def with_imagenet_head(module: str) -> list[str]:
+    """timm's architectures in this module that have weights for the 1000 classes."""
+    return [
+        name
+        for name in timm.list_models(module=module)
+        if any(
+            timm.get_pretrained_cfg(tagged).num_classes == 1000
+            for tagged in timm.list_pretrained(name + ".*")
+        )
+    ]
+
+
+def refusal(name: str) -> str:
+    """The first part that is not covered; nothing for a covered architecture."""
+    with torch.device("meta"):
+        network = timm.create_model(name)
+    try:
+        FAMILIES[type(network)].arch_of(network)
+    except ValueError as error:
+        return str(error).splitlines()[1].strip()
+    return ""
+
+
+def refusals(module: str) -> dict[str, str]:
+    """What is not covered by the architectures of this module of timm."""
+    return {name: refusal(name) for name in with_imagenet_head(module)}
+
+
+def errors_of_covered(module: str) -> dict[str, float]:
+    """The larger error of smaller twins of all covered architectures of this module."""
+    covered = [name for name, why in refusals(module).items() if not why]
+    return {name: max(errors(*twin(name)).values()) for name in covered}
+
+
+def errors_of_faulty(
+    name: str, shapes: Callable[[Any], Iterable[Any]]
+) -> Iterator[float]:
+    """The errors of features under each of the shapes made from the right one."""
+    network, model, size = twin(name)
+    for shape in shapes(model.arch.image):
+        faulty = replace(model, arch=replace(model.arch, image=shape))
+        yield errors(network, faulty, size)["features"]
+
+
+def between_roads(name: str) -> tuple[float, tuple[str, str], tuple[str, str]]:
+    """The difference of features by both roads, and family and sort by each."""
+    network, native, size = twin(name)
+    captured, exported = tiny_export.port(network, size)
+    pixels = tiny_export.pixels(size)
+    ours, theirs = (jax.jit(m.embed_pixels)(pixels) for m in (native, exported))
+    module = type(network).__module__.rpartition(".")[2]
+    facts = FACTS[type(native.arch.image)], (module, captured.tower.sort)
+    return relative(np.asarray(ours), np.asarray(theirs)), *facts
+
+
+def read_again(name: str) -> tuple[Arch, Arch]:
+    """The architecture of this model of timm, before and after it was JSON."""
+    with torch.device("meta"):
+        network = timm.create_model(name)
+    arch = Arch(FAMILIES[type(network)].arch_of(network), None, None, HALF, HALF)
+    return arch, Arch.from_dict(json.loads(json.dumps(arch.as_dict())))
