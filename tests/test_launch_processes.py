@@ -36,10 +36,14 @@ def ended(process) -> int:
     return int(out.split()[-1])
 
 
-def start_two(store) -> list[subprocess.Popen]:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        address = f"--address=localhost:{free.getsockname()[1]}"
+        return free.getsockname()[1]
+
+
+def start_two(store) -> list[subprocess.Popen]:
+    address = f"--address=localhost:{free_port()}"
     return [start(store, address, f"--index={i}") for i in range(2)]
 
 

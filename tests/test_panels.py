@@ -21,6 +21,7 @@ from jclip.models.zoo.table import Entry
 from jclip.report.rows import read_rows
 from tests import tiny_bundles
 from tests.test_evaluate import NAMES, WNIDS
+from tests.test_launch_processes import free_port
 
 ROOT = Path(__file__).parents[1]
 MEMBERS = "ViT-B-32.openai", "resnet18.a1_in1k", "resnet34.a1_in1k", "vgg11.tv_in1k"
@@ -33,20 +34,30 @@ launch.run(evaluate.main)
 """
 
 
-def launch(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen:
     nowhere = "http://127.0.0.1:9"
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", LAUNCH, *arguments, "--models=panel:clip-83"],
         cwd=folder,
         env={
             **os.environ,
             **{"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "HOME": str(folder)},
             **{"https_proxy": nowhere, "http_proxy": nowhere, "HF_HUB_OFFLINE": "1"},
+            **environment,
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
     )
+
+
+def ended(process: subprocess.Popen) -> subprocess.CompletedProcess:
+    said = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
+
+
+def launch(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return ended(start(folder, *arguments))
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +116,27 @@ def test_given_again_it_finds_what_it_has_and_tries_the_others_again(folder, don
     again = launch(folder, "--catalogue=mine.toml", "--studies=accuracy", "--out=out")
     assert "in the store: 24" in again.stdout
     assert "converting 1 of 1" in again.stdout and again.returncode == 1
+
+
+def test_two_processes_wait_for_the_one_that_converts(folder):
+    address = f"localhost:{free_port()}"
+    variables = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    variables["no_proxy"] = "localhost"  # the proxy here is none
+    options = "--catalogue=mine.toml", "--studies=accuracy", "--out=both", "--store=two"
+    both = [
+        ended(process)
+        for process in [
+            start(folder, *options, **variables, JAX_PROCESS_ID=str(i))
+            for i in range(2)
+        ]
+    ]
+    assert [process.stdout.count("converting 1 of 1") for process in both] == [1, 0]
+    for process in both:
+        said = process.stderr.split("error:")[-1]
+        assert process.returncode == 1 and "Traceback" not in process.stderr, said
+        assert all(f"{name} failed: " in said for name in MEMBERS[2:]), said
+    rows = read_rows(folder / "both" / "rows.jsonl")
+    assert {row.model for row in rows} == {*MEMBERS[:2]}
 
 
 def test_data_are_checked_before_anything_is_converted(folder):
