@@ -1,10 +1,10 @@
-"""Tries the export road on timm's architectures, with random weights; resumable.
+"""Tries the export road on timm's or torchvision's architectures; resumable.
 
     python -m converters.sweep --out=sweep.jsonl --most_parameters=3e7
     python -m converters.sweep --out=sweep.jsonl --names=resnet18,swin_tiny_patch4_window7_224
     python -m converters.sweep --summary=sweep.jsonl
 
-Each architecture runs in a process of its own, and is one line of the file: its outcome
+Each architecture gets noise for weights, runs in a process of its own, and is one line of the file: its outcome
 (see `converters.trials`), the largest difference to PyTorch, parameters, seconds. Lines that are
 there already are not tried again. All of them take hours.
 """
@@ -17,6 +17,7 @@ OUT = flags.DEFINE_string("out", None, "The file of results, one JSON line each.
 NAMES = flags.DEFINE_list(
     "names", None, "Architectures; by default all of ImageNet-1k."
 )
+LIBRARY = flags.DEFINE_enum("library", "timm", ["timm", "torchvision"], "Theirs.")
 SAMPLE = flags.DEFINE_integer("sample", None, "So many of them, at random.")
 SEED = flags.DEFINE_integer("seed", 0, "Of the sample.")
 MOST = flags.DEFINE_float("most_parameters", 1e9, "Larger networks are left out.")
@@ -33,10 +34,13 @@ def main(argv: list[str]) -> None:
         return
     if not OUT.value:
         raise app.UsageError("--out=FILE is needed, or --summary=FILE")
-    names = NAMES.value or architectures()
+    names = NAMES.value or architectures(LIBRARY.value)
     if SAMPLE.value:
-        names = sample(names, SAMPLE.value, SEED.value, MOST.value)
-    sweep(names, OUT.value, MOST.value, SECONDS.value, WORKERS.value)
+        names = sample(names, SAMPLE.value, SEED.value, MOST.value, LIBRARY.value)
+    sweep(
+        *(names, OUT.value, MOST.value, SECONDS.value, WORKERS.value),
+        library=LIBRARY.value,
+    )
 
 
 if __name__ == "__main__":

@@ -79,11 +79,15 @@ def torchvision_source(name: str, weights: str, stated: Stated) -> Source:
     )
 
 
+def options(name: str) -> dict[str, bool]:
+    """What a network is built with before released weights are read into it."""
+    return {"transform_input": True, "init_weights": False} if name in PORTED else {}
+
+
 def _from_file(name: str, weights: str, stated: Stated) -> torch.nn.Module:
-    ported = {"transform_input": True, "init_weights": False} if name in PORTED else {}
     try:
         network = models.get_model(
-            name, weights=None, **{**ported, **stated.model_kwargs}
+            name, weights=None, **{**options(name), **stated.model_kwargs}
         )
     except TypeError as error:
         raise ValueError(

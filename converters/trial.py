@@ -1,4 +1,4 @@
-"""One architecture of timm by the export road, with noise for weights."""
+"""One architecture of timm or torchvision by the export road, with noise for weights."""
 
 import copy
 import time
@@ -11,13 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import timm
 import torch
+from torchvision import models
 
 from converters import rules
 from converters.export import Captured, capture
 from converters.export_graph import Uncovered
 from converters.export_program import Refused
+from converters.source import versions
+from converters.torchvision_models import options
 from jclip.models.canary import relative
 from jclip.models.model import Arch, Model
+from jclip.models.zoo.table import entries
 
 BAR = 1e-5
 # Where noise makes activations grow from block to block, rounding grows with them.
@@ -25,33 +29,42 @@ GENTLE = 0.1
 HALF = (0.5, 0.5, 0.5)
 
 
-def without_values(name: str) -> torch.nn.Module | None:
-    """timm's network with nothing filled; None if it reads values while it is built."""
+def fresh(name: str, library: str = "timm") -> torch.nn.Module:
+    """The library's network before any training."""
+    if library == "torchvision":
+        return models.get_model(name, weights=None, **options(name))
+    return timm.create_model(name)
+
+
+def without_values(name: str, library: str = "timm") -> torch.nn.Module | None:
+    """The network with nothing filled; None if it reads values while it is built."""
     with torch.device("meta"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return timm.create_model(name)
+            return fresh(name, library)
         except (NotImplementedError, RuntimeError):
             return None
 
 
-def parameters(name: str) -> int:
+def parameters(name: str, library: str = "timm") -> int:
     """How many numbers the architecture learns; 0 where only a trial can tell."""
-    network = without_values(name)
+    network = without_values(name, library)
     return sum(p.numel() for p in network.parameters()) if network else 0
 
 
-def trial(name: str) -> dict[str, Any]:
+def trial(name: str, library: str = "timm") -> dict[str, Any]:
     """The result, as `converters.sweep` writes it."""
     start = time.perf_counter()
-    network = timm.create_model(name)
+    network = fresh(name, library)
+    sizes = (e.input_size for e in entries(library) if e.name == name)
+    size = min(sizes, default=None) or network.pretrained_cfg["input_size"][-1]
     found = {
         "parameters": sum(p.numel() for p in network.parameters()),
-        "versions": {"timm": timm.__version__, "torch": torch.__version__},
+        "versions": versions(library, "torch"),
     }
     try:
         for strength in (1, GENTLE):
-            found |= {**compared(refilled(network, strength)), "noise": strength}
+            found |= {**compared(refilled(network, strength), size), "noise": strength}
             if found["outcome"] != "apart":
                 break
     except (Uncovered, Refused) as error:
@@ -65,9 +78,8 @@ def trial(name: str) -> dict[str, Any]:
     return {**found, "seconds": round(time.perf_counter() - start, 1)}
 
 
-def compared(network: torch.nn.Module) -> dict[str, Any]:
+def compared(network: torch.nn.Module, size: int) -> dict[str, Any]:
     """The difference of features and logits to PyTorch's, and what the network is."""
-    size = network.pretrained_cfg["input_size"][-1]
     captured = capture(network, size, "trial")
     pixels = np.random.default_rng(0).random((2, size, size, 3), np.float32)
     inputs = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - 0.5) / 0.5
@@ -132,13 +144,13 @@ def rounding(
     return relative(logits.double().numpy(), exact.numpy())
 
 
-def answer(pipe: Connection, name: str, most: float) -> None:
+def answer(pipe: Connection, name: str, library: str, most: float) -> None:
     """Sends the result; a network of more parameters than `most` is not built."""
     warnings.simplefilter("ignore")
     # Compiling is most of the time.
     jax.config.update("jax_disable_most_optimizations", True)
-    count = parameters(name)
+    count = parameters(name, library)
     if count > most:
         pipe.send({"outcome": "too big", "parameters": count})
     else:
-        pipe.send(trial(name))
+        pipe.send(trial(name, library))

@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import timm
-
 from converters import trial
+from jclip.models.zoo.table import entries
 
 OUTCOMES = {
     "ok": "the difference is at most 1e-5",
@@ -32,22 +31,17 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["converters.trial"])
 
 
-def architectures() -> list[str]:
-    """timm's architectures that have released weights with ImageNet-1k's 1000 classes."""
-    tagged = timm.list_pretrained()
-    return sorted(
-        {
-            name.partition(".")[0]
-            for name in tagged
-            if timm.get_pretrained_cfg(name).num_classes == 1000
-        }
-    )
+def architectures(library: str = "timm") -> list[str]:
+    """The library's architectures that have released weights for ImageNet-1k's classes."""
+    return sorted({entry.name for entry in entries(library)})
 
 
-def sample(names: list[str], count: int, seed: int, most: float) -> Iterator[str]:
+def sample(
+    names: list[str], count: int, seed: int, most: float, library: str = "timm"
+) -> Iterator[str]:
     """So many of the names at random, all with at most so many parameters."""
     names = random.Random(seed).sample(names, len(names))
-    small = (name for name in names if trial.parameters(name) <= most)
+    small = (name for name in names if trial.parameters(name, library) <= most)
     return itertools.islice(small, count)
 
 
@@ -59,7 +53,12 @@ def read(path: str | Path) -> list[dict[str, Any]]:
 
 
 def sweep(
-    names: Iterable[str], out: str | Path, most: float, seconds: int, workers: int = 1
+    names: Iterable[str],
+    out: str | Path,
+    most: float,
+    seconds: int,
+    workers: int = 1,
+    library: str = "timm",
 ) -> None:
     """Tries each name that the file has no line for, and appends one."""
     results = read(out)
@@ -68,7 +67,7 @@ def sweep(
     done = {result["name"] for result in results}
     pool = ThreadPoolExecutor(workers)
     left = {
-        pool.submit(one, name, most, seconds): name
+        pool.submit(one, name, most, seconds, library): name
         for name in dict.fromkeys(names)
         if name not in done
     }
@@ -82,11 +81,11 @@ def sweep(
         pool.shutdown(cancel_futures=True)
 
 
-def one(name: str, most: float, seconds: int) -> dict[str, Any]:
+def one(name: str, most: float, seconds: int, library: str = "timm") -> dict[str, Any]:
     """The result of one architecture, from a process of its own."""
     here, there = PROCESSES.Pipe(duplex=False)
     process = PROCESSES.Process(
-        target=trial.answer, args=(there, name, most), daemon=True
+        target=trial.answer, args=(there, name, library, most), daemon=True
     )
     process.start()
     there.close()

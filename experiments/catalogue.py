@@ -10,7 +10,7 @@ python -m experiments.catalogue --show=world-cue-conflict
 import collections
 import dataclasses
 import os
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from absl import app, flags
 from etils import epath
@@ -121,10 +121,16 @@ def _show_coverage(console: Console) -> None:
         own = [line for line in lines if line.library == library]
         shown = [*own, total(library, lines)]
         _show(console, COVERED, [line[1:] for line in shown])
-    tried = trials()
+    for library in LIBRARIES:
+        if tried := trials(library):
+            _show_trials(console, library, tried)
+
+
+def _show_trials(console: Console, library: str, tried: Mapping[str, Mapping]) -> None:
+    """How often each outcome came, and what came of those that did not succeed."""
     outcomes = collections.Counter(trial["outcome"] for trial in tried.values())
     said = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.most_common())
-    console.print(f"export trials of timm's architectures: {len(tried)}: {said}")
+    console.print(f"export trials of {library}'s architectures: {len(tried)}: {said}")
     for name, trial in tried.items():
         if trial["outcome"] not in EQUAL:
             reason = trial.get("error", "").partition("\n")[0]

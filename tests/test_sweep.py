@@ -8,7 +8,7 @@ from converters import trial, trials
 def test_what_is_there_is_not_tried_again_and_a_cut_line_is(tmp_path, monkeypatch):
     out, tried = tmp_path / "sweep.jsonl", []
 
-    def one(name, most, seconds):
+    def one(name, most, seconds, library):
         tried.append(name)
         return {"outcome": "ok", "worst": 1e-6}
 
@@ -50,6 +50,12 @@ def test_a_trial_says_how_far_the_network_is_from_pytorch():
     assert found["outcome"] == "ok" and found["worst"] <= 1e-5
     assert found["parameters"] == trial.parameters("test_resnet")
     assert (found["features"], found["kind"]) == ("penultimate", "cnn")
+
+
+def test_a_network_of_torchvision_is_tried_at_the_size_of_its_weights():
+    found = trial.trial("squeezenet1_1", "torchvision")
+    assert found["outcome"] == "ok" and found["features"] == "logits"
+    assert found["parameters"] == trial.parameters("squeezenet1_1", "torchvision")
 
 
 def test_a_sample_is_the_same_each_time_and_of_small_networks_alone():

@@ -138,15 +138,15 @@ def test_coverage_counts_weights_files_and_architectures():
 
 
 def test_trials_are_of_architectures_that_there_are():
-    names = {entry.name for entry in entries("timm")}
-    assert {*covered.trials()} <= names
+    for library in ("timm", "torchvision"):
+        names = {entry.name for entry in entries(library)}
+        assert {*covered.trials(library)} <= names
 
 
 def test_a_trial_counts_for_its_family(tmp_path, monkeypatch):
-    path = tmp_path / "trials.jsonl"
-    path.write_text(
+    (tmp_path / "timm_trials.jsonl").write_text(
         '{"name": "vgg11", "outcome": "ok"}\n{"name": "vgg13", "outcome": "apart"}\n'
     )
-    monkeypatch.setattr(covered, "TRIALS", path)
+    monkeypatch.setattr(covered, "TRIALS", tmp_path)
     (vgg,) = (x for x in coverage() if x[:2] == ("timm", "vgg"))
     assert (vgg.equal, vgg.failed, vgg.architectures) == (1, 1, 8)

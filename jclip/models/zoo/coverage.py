@@ -1,7 +1,7 @@
 """How much of the libraries jclip converts, by family.
 
-`trials.jsonl` has what `python -m converters.sweep` found of timm's architectures with
-random weights: the outcome of the export road for each (see `converters.trials`).
+`timm_trials.jsonl` and `torchvision_trials.jsonl` have what `python -m converters.sweep`
+found of these libraries' architectures with random weights: the outcome of the export road for each (see `converters.trials`).
 """
 
 import collections
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jclip.models.zoo.table import FOLDER, LIBRARIES, Entry, entries
 
-TRIALS = FOLDER / "trials.jsonl"
+TRIALS = FOLDER
 EQUAL = ("ok", "rounding")  # outcomes of a trial whose result is PyTorch's
 
 
@@ -40,20 +40,20 @@ class Line(NamedTuple):
     failed: int
 
 
-def trials() -> dict[str, Mapping[str, Any]]:
-    """The results of the sweep by the names of timm's architectures."""
-    lines = TRIALS.read_text().splitlines() if TRIALS.exists() else []
+def trials(library: str = "timm") -> dict[str, Mapping[str, Any]]:
+    """The results of the sweep by the names of the library's architectures."""
+    path = TRIALS / f"{library}_trials.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
     return {result["name"]: result for result in map(json.loads, lines)}
 
 
 def coverage() -> Iterator[Line]:
     """A line for each family, library by library."""
-    found = trials()
     for library in LIBRARIES:
         families = collections.defaultdict(list)
         for entry in entries(library):
             families[entry.family].append(entry)
-        tried = found if library == "timm" else {}
+        tried = trials(library)
         for family in sorted(families):
             yield _line(library, family, families[family], tried)
 
