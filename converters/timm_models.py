@@ -17,6 +17,7 @@ from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import ResNetV2
 from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.vgg import VGG
 
 from converters import (
@@ -47,6 +48,7 @@ FAMILIES = {
     DenseNet: timm_densenet,
     MlpMixer: timm_mixer,
     SwinTransformer: timm_swin,
+    SwinTransformerV2: timm_swin,
     **timm_towers.FAMILIES,
 }
 # timm's table of the names that it has renamed has no public reader.

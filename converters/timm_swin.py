@@ -1,8 +1,10 @@
-"""timm's Swin transformers, version 1: shape and rules."""
+"""timm's Swin transformers, of both versions: shape and rules."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from timm.layers import (
     ClassifierHead,
@@ -14,22 +16,28 @@ from timm.layers import (
 from timm.layers.activations import GELU
 from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 from timm.models import swin_transformer as swin
+from timm.models import swin_transformer_v2 as swin_v2
 from torch import nn
 
 from converters.coverage import is_identity, require, require_size
 from converters.rules import Rule, conv_rules, dense_rules, head_rules, keep, norm_rules
 from jclip.models.swin import SwinTransformer
+from jclip.models.swin_v2 import SwinTransformerV2
 
 ACTIVATIONS = {nn.GELU: "gelu", GELU: "gelu"}
 PLAIN = [
-    *(swin.SwinTransformerStage, swin.PatchMerging, swin.WindowAttention, Mlp),
-    *(nn.LayerNorm, nn.Linear, nn.Conv2d, nn.Sequential, nn.Softmax, ClassifierHead),
+    *(swin.SwinTransformerStage, swin.PatchMerging, swin.WindowAttention),
+    *(swin_v2.SwinTransformerV2Stage, swin_v2.PatchMerging, swin_v2.WindowAttention),
+    *(Mlp, nn.LayerNorm, nn.Linear, nn.Conv2d, nn.Sequential, nn.Softmax, nn.ReLU),
+    *(nn.ModuleList, ClassifierHead),
     *(FastAdaptiveAvgPool, nn.Identity, nn.Dropout, DropPath, *ACTIVATIONS),
 ]
+WHOLE = {"in_chans": 3, "dynamic_img_size": False}
+FIXED = {"always_partition": False, "dynamic_mask": False}
 COVERED: dict[type, dict[str, Any]] = {
     **{kind: {} for kind in PLAIN},
-    swin.SwinTransformer: {"in_chans": 3, "dynamic_img_size": False},
-    swin.SwinTransformerBlock: {"always_partition": False, "dynamic_mask": False},
+    **dict.fromkeys((swin.SwinTransformer, swin_v2.SwinTransformerV2), WHOLE),
+    **dict.fromkeys((swin.SwinTransformerBlock, swin_v2.SwinTransformerV2Block), FIXED),
     SelectAdaptivePool2d: {"pool_type": "avg"},
     PatchEmbed: {"dynamic_img_pad": False},
 }
@@ -50,7 +58,12 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> SwinTransformer
     require(module, COVERED, _problems)
     embed, firsts = module.patch_embed, [s.blocks[0] for s in module.layers]
     require_size(image_size, embed.img_size[0])
-    return SwinTransformer(
+    shape = SwinTransformer
+    if type(module) is swin_v2.SwinTransformerV2:
+        trained = (_trained(block.attn)[0] for block in firsts)
+        windows = tuple(n or b.window_size[0] for n, b in zip(trained, firsts))
+        shape = functools.partial(SwinTransformerV2, trained_windows=windows)
+    return shape(
         image_size=embed.img_size[0],
         patch_size=embed.patch_size[0],
         width=firsts[0].dim,
@@ -60,7 +73,7 @@ def arch_of(module: nn.Module, image_size: int | None = None) -> SwinTransformer
         mlp_ratios=tuple(float(block.mlp_ratio) for block in firsts),
         activation=ACTIVATIONS[type(firsts[0].mlp.act)],
         epsilon=module.norm.eps,
-        qkv_bias=firsts[0].attn.qkv.bias is not None,
+        qkv_bias=_has_bias(firsts[0].attn),
     )
 
 
@@ -77,16 +90,28 @@ def rules_of(shape: SwinTransformer) -> list[Rule]:
         *dense_rules(block + r"attn\.qkv", to + "/attn/qkv"),
         *dense_rules(block + r"attn\.proj", to + "/attn/out"),
         (block + r"attn\.relative_position_bias_table", to + "/attn/relative", keep),
-        *dense_rules(block + r"mlp\.fc1", to + "/fc"),
-        *dense_rules(block + r"mlp\.fc2", to + "/proj"),
+        *dense_rules(block + r"attn\.cpb_mlp\.0", to + "/attn/steps_fc"),
+        *dense_rules(block + r"attn\.cpb_mlp\.2", to + "/attn/steps_proj"),
+        (block + r"attn\.logit_scale", to + "/attn/logit_scale", np.ravel),
+        *dense_rules(block + r"mlp\.fc1", to + "/mlp/fc"),
+        *dense_rules(block + r"mlp\.fc2", to + "/mlp/proj"),
         *norm_rules("norm", image + "/ln_post"),
         *head_rules(r"head\.fc"),
     ]
 
 
 def plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors in the layout that the rules read, which is timm's own."""
-    return dict(tensors)
+    """The tensors in the layout that the rules read: one bias of the three projections.
+
+    That of version 2 has none for the keys, which is kept as zeros.
+    """
+    found = dict(tensors)
+    for name in tensors:
+        if name.endswith(".q_bias"):
+            block = name.removesuffix("q_bias")
+            q, v = (found.pop(f"{block}{part}_bias") for part in "qv")
+            found[f"{block}qkv.bias"] = torch.cat([q, torch.zeros_like(q), v])
+    return found
 
 
 def _problems(module: nn.Module) -> Iterator[str]:
@@ -101,7 +126,7 @@ def _problems(module: nn.Module) -> Iterator[str]:
             yield f"{path}.norm is a {type(part.norm).__name__}"
         if type(part) is nn.GELU and part.approximate != "none":
             yield f"{path}.approximate is {part.approximate!r}"
-        attends = type(part) is swin.WindowAttention
+        attends = isinstance(part, swin.WindowAttention | swin_v2.WindowAttention)
         if attends and part.qkv.out_features != 3 * part.dim:
             yield f"{path}'s heads are not a share of {part.dim} channels"
     norms = {part.eps for part in module.modules() if type(part) is nn.LayerNorm}
@@ -113,14 +138,12 @@ def _problems(module: nn.Module) -> Iterator[str]:
 def _stage_problems(module: nn.Module) -> Iterator[str]:
     """Stages double the channels, and every second block moves by half a window."""
     blocks = [block for stage in module.layers for block in stage.blocks]
-    if (
-        len({(block.attn.qkv.bias is None, type(block.mlp.act)) for block in blocks})
-        > 1
-    ):
+    if len({(_has_bias(block.attn), type(block.mlp.act)) for block in blocks}) > 1:
         yield "blocks differ in shape"
     for i, stage in enumerate(module.layers):
         forms = {
-            (b.dim, b.attn.num_heads, b.window_size, b.mlp_ratio) for b in stage.blocks
+            (b.dim, b.attn.num_heads, b.window_size, b.mlp_ratio, _trained(b.attn))
+            for b in stage.blocks
         }
         if len(forms) > 1 or len({*stage.blocks[0].window_size}) > 1:
             yield f"layers.{i} has blocks or windows of several sizes"
@@ -131,3 +154,11 @@ def _stage_problems(module: nn.Module) -> Iterator[str]:
         for j, block in enumerate(stage.blocks):
             if block.shift_size != (half * (j % 2),) * 2:
                 yield f"layers.{i}.blocks.{j} moves by {block.shift_size}"
+
+
+def _has_bias(attention: nn.Module) -> bool:
+    return (attention.qkv.bias, getattr(attention, "q_bias", None)) != (None, None)
+
+
+def _trained(attention: nn.Module) -> tuple[int, int]:
+    return getattr(attention, "pretrained_window_size", (0, 0))

@@ -29,11 +29,16 @@ KINDS = {
     "gmlp_s16_224": "hidden values gated across patches",
     "swin_tiny_patch4_window7_224": "windows that move",
     "swin_base_patch4_window12_384": "windows that zeros fill up",
+    "swinv2_tiny_window8_256": "angles, steps known to an MLP, norms last",
+    "swinv2_base_window12to16_192to256": "an MLP trained in other windows",
     "beit_base_patch16_224": "relative positions in every block",
 }
 PLACES = [(row, column) for row in range(8) for column in range(8)]
 # By timm's module: how many architectures are covered, and what of the others is not.
-COUNTS = {"mlp_mixer": (8, {}), "swin_transformer": (9, {}), "beit": (7, {})}
+COUNTS = {
+    **{"mlp_mixer": (8, {}), "swin_transformer": (9, {})},
+    **{"swin_transformer_v2": (10, {}), "beit": (7, {})},
+}
 # One of each family, and shapes that are not its own.
 FAULTS = {
     "mixer_b16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
@@ -41,6 +46,7 @@ FAULTS = {
     "gmlp_s16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
     "beit_base_patch16_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
     "swin_tiny_patch4_window7_224": [{"epsilon": 1e-4}, {"activation": "gelu_tanh"}],
+    "swinv2_base_window12to16_192to256": [{"trained_windows": (4, 4)}],
 }
 
 

@@ -24,6 +24,7 @@ from timm.models.regnet import RegNet
 from timm.models.resnet import ResNet
 from timm.models.resnetv2 import PreActBasic, ResNetV2
 from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.vgg import VGG
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.vision_transformer_hybrid import ConvStem
@@ -111,6 +112,13 @@ def _smaller(whole: torch.nn.Module) -> tuple[dict[str, Any], dict[str, int]]:
         changes = {"depths": (2, 2), "num_heads": (2, 4), "embed_dim": 32}
         windows = tuple(s.blocks[0].window_size for s in whole.layers[1:3])
         changes |= {"img_size": 56, "window_size": windows}
+        return changes, {"image_size": 56, "width": 64}
+    if isinstance(whole, SwinTransformerV2):
+        first = whole.layers[0].blocks[0].attn.pretrained_window_size[0]
+        changes = {"depths": (2, 2), "num_heads": (2, 4), "embed_dim": 32}
+        # Windows that zeros fill up; in the second stage its bias is of half the size.
+        changes |= {"img_size": 56, "window_size": 4}
+        changes |= {"pretrained_window_sizes": (first, first // 2)}
         return changes, {"image_size": 56, "width": 64}
     if isinstance(whole, VisionTransformerRelPos):
         changes = {"depth": 2, "num_heads": 2, "embed_dim": 128, "rel_pos_dim": 16}

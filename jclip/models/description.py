@@ -18,6 +18,7 @@ from jclip.models.model import Arch, init
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
 from jclip.models.swin import SwinTransformer
+from jclip.models.swin_v2 import SwinTransformerV2
 from jclip.models.vgg import VGG
 from jclip.models.vit import VisionTransformer
 
@@ -35,6 +36,7 @@ FAMILIES = {
     DenseNet: ("densenet", "cnn"),
     MlpMixer: ("mlp_mixer", "mlp"),
     SwinTransformer: ("swin_transformer", "transformer"),
+    SwinTransformerV2: ("swin_transformer_v2", "transformer"),
     # It says so itself.
     ExportedNetwork: operator.attrgetter("family", "sort"),
 }

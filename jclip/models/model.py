@@ -17,6 +17,7 @@ from jclip.models.mixer import MlpMixer
 from jclip.models.modified_resnet import ModifiedResNet
 from jclip.models.resnet import RegNet, ResNet, ResNetV2
 from jclip.models.swin import SwinTransformer
+from jclip.models.swin_v2 import SwinTransformerV2
 from jclip.models.text import TextTransformer
 from jclip.models.vgg import VGG
 from jclip.models.vit import VisionTransformer
@@ -33,6 +34,7 @@ TOWERS = {
     "densenet": DenseNet,
     "mlp_mixer": MlpMixer,
     "swin": SwinTransformer,
+    "swin_v2": SwinTransformerV2,
     "exported": ExportedNetwork,
     "text": TextTransformer,
     "exported_text": ExportedText,

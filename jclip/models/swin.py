@@ -5,6 +5,7 @@ et al., 2021, https://arxiv.org/abs/2111.14725.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -47,9 +48,16 @@ class SwinTransformer:
         """Length of the features."""
         return self.width * 2 ** (len(self.depths) - 1)
 
+    # Before what they are for, or after it.
+    norms_first: ClassVar[bool] = True
+
     def module(self) -> nn.Module:
         """The network, from normalised pixels to features."""
         return SwinTransformerModule(self)
+
+    def block(self) -> type[nn.Module]:
+        """The class of its blocks."""
+        return Block
 
 
 class SwinTransformerModule(nn.Module):
@@ -68,11 +76,12 @@ class SwinTransformerModule(nn.Module):
         x = x.reshape(len(x), side, side, s.width)
         for i, depth in enumerate(s.depths):
             if i:
+                norm = layer_norm(s.epsilon, f"ln_down{i}")
+                down = nn.Dense(s.width * 2**i, use_bias=False, name=f"down{i}")
                 x = merged(x)
-                x = layer_norm(s.epsilon, f"ln_down{i}")(x)
-                x = nn.Dense(s.width * 2**i, use_bias=False, name=f"down{i}")(x)
+                x = down(norm(x)) if s.norms_first else norm(down(x))
             stage = nn.scan(
-                Block,
+                s.block(),
                 variable_axes={"params": 0},
                 split_rngs={"params": True},
                 length=depth,
@@ -92,14 +101,27 @@ class Block(nn.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], moved: Bool[Array, ""]
     ) -> tuple[Array, None]:
-        s, width = self.shape, x.shape[-1]
+        s = self.shape
         attention = WindowAttention(
             s.heads[self.stage], s.windows[self.stage], s.qkv_bias, name="attn"
         )
         x = x + attention(layer_norm(s.epsilon, "ln1")(x), moved)
+        mlp = Mlp(s, self.stage, name="mlp")
+        return x + mlp(layer_norm(s.epsilon, "ln2")(x)), None
+
+
+class Mlp(nn.Module):
+    """Two layers over the channels of each patch."""
+
+    shape: SwinTransformer
+    stage: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        s, width = self.shape, x.shape[-1]
         hidden = int(width * s.mlp_ratios[self.stage])
-        y = nn.Dense(hidden, name="fc")(layer_norm(s.epsilon, "ln2")(x))
-        return x + nn.Dense(width, name="proj")(ACTIVATIONS[s.activation](y)), None
+        y = ACTIVATIONS[s.activation](nn.Dense(hidden, name="fc")(x))
+        return nn.Dense(width, name="proj")(y)
 
 
 class WindowAttention(nn.Module):
@@ -123,17 +145,25 @@ class WindowAttention(nn.Module):
         # Windows attend side by side, as heads do.
         qkv = qkv.reshape(b, n, t, 3, self.heads, -1).transpose(3, 0, 2, 1, 4, 5)
         q, k, v = qkv.reshape(3, b, t, n * self.heads, -1)
+        q, k = self.compared(q, k)
         mixed = attend(q, k, v, bias=self._bias(n, shift, moved))
         mixed = mixed.reshape(b, t, n, c).swapaxes(1, 2)
         mixed = image(nn.Dense(c, name="out")(mixed), self.window, (h, w))
         return jnp.roll(mixed, (by, by), (1, 2))
 
+    def compared(self, q: Array, k: Array) -> tuple[Array, Array]:
+        """Queries and keys (b, t, n x heads, d) whose scaled products are logits."""
+        return q, k
+
+    def relative_bias(self) -> Float[Array, "h t t"]:
+        """What is added to each head's logits for the step between two patches."""
+        shape = (2 * self.window - 1) ** 2, self.heads
+        table = self.param("relative", nn.initializers.normal(0.02), shape)
+        return table[relative_index(self.window)].transpose(2, 0, 1)
+
     def _bias(self, n: int, shift: int, moved: Bool[Array, ""]) -> Array:
         """What is added to the logits of each window and head, (1, n x heads, t, t)."""
-        side = self.window
-        shape = (2 * side - 1) ** 2, self.heads
-        table = self.param("relative", nn.initializers.normal(0.02), shape)
-        bias = table[relative_index(side)].transpose(2, 0, 1)[None]
+        side, bias = self.window, self.relative_bias()[None]
         if shift:
             apart = jnp.asarray(seams(side * int(n**0.5), side, shift)[:, None])
             bias = bias - 100 * (apart * moved).astype(bias.dtype)

@@ -28,6 +28,17 @@ def relative_index_after_token(side: int) -> Int[np.ndarray, "s s"]:
     return index
 
 
+def log_steps(side: int, unit: int) -> Float[np.ndarray, "s 2"]:
+    """The steps that `relative_index` counts, as signed logarithms (rows, columns).
+
+    Eight is a step through a window of `unit` patches (Liu et al., 2022, equation 4; its
+    base is 8 as in the authors' code).
+    """
+    one = np.arange(1 - side, side) * 8 / max(unit - 1, 1)
+    one = np.sign(one) * np.log1p(np.abs(one)) / np.log(8)
+    return np.stack(np.meshgrid(one, one, indexing="ij"), -1).reshape(-1, 2)
+
+
 def seams(side: int, window: int, shift: int) -> Int[np.ndarray, "n t t"]:
     """In which windows which pairs met only as the image was rolled: 1, others 0.
 
