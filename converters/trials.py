@@ -18,7 +18,7 @@ from jclip.models.zoo.table import entries
 
 OUTCOMES = {
     "ok": "the difference is at most 1e-5",
-    "rounding": "larger, and not beyond what float32 costs PyTorch itself, in float64",
+    "rounding": "at most 1e-3, and at most four times what float32 costs PyTorch itself",
     "apart": "larger than that",
     "uncovered": "an operator has no counterpart",
     "refused": "torch.export cannot capture it",
