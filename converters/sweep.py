@@ -4,9 +4,9 @@
     python -m converters.sweep --out=sweep.jsonl --names=resnet18,swin_tiny_patch4_window7_224
     python -m converters.sweep --summary=sweep.jsonl
 
-Each architecture gets noise for weights, runs in a process of its own, and is one line of the file: its outcome
-(see `converters.trials`), the largest difference to PyTorch, parameters, seconds. Lines that are
-there already are not tried again. All of them take hours.
+Each architecture gets noise for weights, runs in a process of its own, and is one line of
+the file: its outcome (see `converters.trials`), the largest difference to PyTorch,
+parameters, seconds. Lines that are there already are not tried again. All take hours.
 """
 
 from absl import app, flags

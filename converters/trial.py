@@ -58,8 +58,10 @@ def trial(name: str, library: str = "timm") -> dict[str, Any]:
     """The result, as `converters.sweep` writes it."""
     start = time.perf_counter()
     network = fresh(name, library)
-    sizes = (e.input_size for e in entries(library) if e.name == name)
-    size = min(sizes, default=None) or network.pretrained_cfg["input_size"][-1]
+    if library == "timm":
+        size = network.pretrained_cfg["input_size"][-1]
+    else:
+        size = min(e.input_size for e in entries(library) if e.name == name)
     found = {
         "parameters": sum(p.numel() for p in network.parameters()),
         "versions": versions(library, "torch"),

@@ -5,6 +5,7 @@ et al., 2021, https://arxiv.org/abs/2111.14725.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -43,21 +44,29 @@ class SwinTransformer:
     epsilon: float = 1e-5
     qkv_bias: bool = True
 
+    # Norms come before their layers, or after them.
+    norms_first: ClassVar[bool] = True
+
     @property
     def features(self) -> int:
         """Length of the features."""
         return self.width * 2 ** (len(self.depths) - 1)
 
-    # Before what they are for, or after it.
-    norms_first: ClassVar[bool] = True
-
     def module(self) -> nn.Module:
         """The network, from normalised pixels to features."""
         return SwinTransformerModule(self)
 
-    def block(self) -> type[nn.Module]:
-        """The class of its blocks."""
-        return Block
+    def attention(self, stage: int) -> nn.Module:
+        """The attention of a block of this stage."""
+        return WindowAttention(*self._attention(stage), name="attn")
+
+    def normed(self, name: str, layer: Callable[[Array], Array], x: Array) -> Array:
+        """What the layer makes of x, with its norm before it or after."""
+        norm = layer_norm(self.epsilon, name)
+        return layer(norm(x)) if self.norms_first else norm(layer(x))
+
+    def _attention(self, stage: int) -> tuple[int, int, bool]:
+        return self.heads[stage], self.windows[stage], self.qkv_bias
 
 
 class SwinTransformerModule(nn.Module):
@@ -76,12 +85,10 @@ class SwinTransformerModule(nn.Module):
         x = x.reshape(len(x), side, side, s.width)
         for i, depth in enumerate(s.depths):
             if i:
-                norm = layer_norm(s.epsilon, f"ln_down{i}")
                 down = nn.Dense(s.width * 2**i, use_bias=False, name=f"down{i}")
-                x = merged(x)
-                x = down(norm(x)) if s.norms_first else norm(down(x))
+                x = s.normed(f"ln_down{i}", down, merged(x))
             stage = nn.scan(
-                s.block(),
+                Block,
                 variable_axes={"params": 0},
                 split_rngs={"params": True},
                 length=depth,
@@ -102,12 +109,9 @@ class Block(nn.Module):
         self, x: Float[Array, "b h w c"], moved: Bool[Array, ""]
     ) -> tuple[Array, None]:
         s = self.shape
-        attention = WindowAttention(
-            s.heads[self.stage], s.windows[self.stage], s.qkv_bias, name="attn"
-        )
-        x = x + attention(layer_norm(s.epsilon, "ln1")(x), moved)
-        mlp = Mlp(s, self.stage, name="mlp")
-        return x + mlp(layer_norm(s.epsilon, "ln2")(x)), None
+        attention, mlp = s.attention(self.stage), Mlp(s, self.stage, name="mlp")
+        x = x + s.normed("ln1", lambda y: attention(y, moved), x)
+        return x + s.normed("ln2", mlp, x), None
 
 
 class Mlp(nn.Module):

@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from jclip.arrays import Array, Bool, Float
-from jclip.models.layers import layer_norm
-from jclip.models.swin import Mlp, SwinTransformer, WindowAttention
+from jclip.arrays import Array, Float
+from jclip.models.swin import SwinTransformer, WindowAttention
 from jclip.models.window import log_steps, relative_index
 
 # Of the MLP over steps.
@@ -35,35 +34,16 @@ class SwinTransformerV2(SwinTransformer):
 
     norms_first = False
 
-    def block(self) -> type[nn.Module]:
-        """The class of its blocks."""
-        return Block
-
-
-class Block(nn.Module):
-    """As Swin's block, with norms of what attention and MLP give."""
-
-    shape: SwinTransformerV2
-    stage: int
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "b h w c"], moved: Bool[Array, ""]
-    ) -> tuple[Array, None]:
-        s, i = self.shape, self.stage
-        attention = CosineWindowAttention(
-            *(s.heads[i], s.windows[i], s.qkv_bias),
-            trained_window=s.trained_windows[i],
-            name="attn",
-        )
-        x = x + layer_norm(s.epsilon, "ln1")(attention(x, moved))
-        return x + layer_norm(s.epsilon, "ln2")(Mlp(s, i, name="mlp")(x)), None
+    def attention(self, stage: int) -> nn.Module:
+        """The attention of a block of this stage."""
+        trained = self.trained_windows[stage]
+        return CosineWindowAttention(*self._attention(stage), trained, name="attn")
 
 
 class CosineWindowAttention(WindowAttention):
     """Attention by the angle between queries and keys, each head on its own scale."""
 
-    trained_window: int = 0
+    trained_window: int
 
     def compared(self, q: Array, k: Array) -> tuple[Array, Array]:
         """Queries and keys whose products are logits, as `attend` scales them."""
