@@ -18,6 +18,7 @@ The source and the result are run on the same inputs, and the difference is prin
 kept in the bundle; a conversion that misses the tolerance leaves no bundle.
 """
 
+import dataclasses
 import json
 import sys
 
@@ -93,8 +94,19 @@ def convert(source: Source, out: epath.PathLike, name: str | None = None) -> Spe
     path = epath.Path(out) / (name or source.name)
     if path.exists():
         raise ValueError(f"{path} exists already; remove it or give --bundle=NAME")
-    model = converted(source)
-    parity = differences(source, model)
+    # First the source's network and then the conversion, which takes the tensors out of
+    # their dict as it goes: a large model is in memory once and not three times.
+    try:
+        theirs = reference(source)
+    except Exception:
+        # Where the tensors do not fit, conversion names them all; the network only one.
+        converted(source)
+        raise
+    tensors = dict(source.tensors)
+    source = dataclasses.replace(source, tensors={}, network=None)
+    model = _converted(source, tensors)
+    ours = canary.outputs(model, source.preprocess.size, _tokens(source))
+    parity = canary.differences(ours, theirs)
     missed = {k: f"{v:.2g}" for k, v in parity.items() if not v <= TOLERANCE}
     if missed:
         raise ValueError(
@@ -114,12 +126,33 @@ def convert(source: Source, out: epath.PathLike, name: str | None = None) -> Spe
         parity=parity,
     )
     bundle = Bundle(model, spec, source.tokenizer, source.prompts, source.class_names)
-    del source  # its weights, which are as large as those that are written
     return save_bundle(path, bundle)
 
 
 def converted(source: Source) -> Model:
     """The source's weights in jclip's model, float32."""
+    return _converted(source, dict(source.tensors))
+
+
+def reference(source: Source) -> dict[str, np.ndarray]:
+    """What the source's own network makes of the canary."""
+    images = canary.images(source.preprocess.size)
+    tokens = _tokens(source)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    mean, std = (
+        torch.tensor(c).view(3, 1, 1) for c in (source.arch.mean, source.arch.std)
+    )
+    ids = None if tokens is None else torch.from_numpy(tokens).long()
+    found = source.outputs(source.network(), (pixels - mean) / std, ids)
+    return {name: np.asarray(output) for name, output in found.items()}
+
+
+def _tokens(source: Source) -> np.ndarray | None:
+    return source.tokenizer and source.tokenizer(canary.PROMPTS)
+
+
+def _converted(source: Source, tensors: dict[str, torch.Tensor]) -> Model:
+    """The model with these tensors, which are taken out of the dict."""
     fresh = jax.eval_shape(
         lambda key: init(source.arch, key, source.classes), jax.random.key(0)
     )
@@ -129,9 +162,9 @@ def converted(source: Source) -> Model:
         else {"weight": fresh.head.weight, "bias": fresh.head.bias}
     )
     shapes = flat({"params": fresh.params, "stats": fresh.stats, "head": head})
-    leaves = rules.convert(source.tensors, source.rules, source.unused, shapes)
+    leaves = rules.convert(tensors, source.rules, source.unused, shapes)
     for path in leaves:
-        # One at a time, as a large model does not fit in memory three times.
+        # One at a time, so that no second copy of all of them is made.
         leaves[path] = jax.device_put(leaves[path]).block_until_ready()
     tree = rules.nested(leaves)
     if head:
@@ -142,21 +175,6 @@ def converted(source: Source) -> Model:
             normalise=False,
         )
     return Model(tree["params"], tree.get("stats", {}), head or None, source.arch)
-
-
-def differences(source: Source, model: Model) -> dict[str, float]:
-    """max|a-b| / max|b| of each output between the model and its source."""
-    images = canary.images(source.preprocess.size)
-    tokens = source.tokenizer and source.tokenizer(canary.PROMPTS)
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    mean, std = (
-        torch.tensor(c).view(3, 1, 1) for c in (source.arch.mean, source.arch.std)
-    )
-    ids = None if tokens is None else torch.from_numpy(tokens).long()
-    theirs = source.outputs(source.network(), (pixels - mean) / std, ids)
-    ours = canary.outputs(model, source.preprocess.size, tokens)
-    theirs = {name: np.asarray(theirs[name]) for name in ours}
-    return canary.differences(ours, theirs)
 
 
 def stated() -> Stated:

@@ -74,7 +74,7 @@ def dense_rules(source: str, target: str) -> list[Rule]:
 
 
 def convert(
-    source: Mapping[str, torch.Tensor],
+    source: dict[str, torch.Tensor],
     rules: Iterable[Rule],
     unused: Iterable[str],
     shapes: Mapping[str, Any],
@@ -82,7 +82,8 @@ def convert(
     """The target leaves by path, float32, from the source's tensors.
 
     Args:
-      source: tensors by name; read one at a time, so a memory-mapped file stays on disk.
+      source: tensors by name. It is emptied, so that the memory of tensors which nobody
+        else holds is given back as their leaves are made.
       rules: see the head of this file.
       unused: patterns of source names that have no place in the target.
       shapes: what each target path must look like (an object with `.shape`).
@@ -94,7 +95,8 @@ def convert(
     rules = [(re.compile(p), target, transform) for p, target, transform in rules]
     unused = [re.compile(p) for p in unused]
     parts, problems = {}, []
-    for name, tensor in source.items():
+    for name in list(source):
+        tensor = source.pop(name)
         if any(p.fullmatch(name) for p in unused):
             continue
         targets = _targets(name, rules)
@@ -152,14 +154,15 @@ def _array(name: str, tensor: torch.Tensor, transform: Callable, problems: list)
 
 def _stacked(parts: dict[str, np.ndarray], problems: list) -> dict[str, np.ndarray]:
     leaves, stacks = {}, {}
-    for path, array in parts.items():
+    for path in list(parts):
         match = re.fullmatch(r"(.*)\[(\d+)\](.*)", path)
         if match:
             layers = stacks.setdefault(match[1] + match[3], {})
-            layers[int(match[2])] = array
+            layers[int(match[2])] = parts.pop(path)
         else:
-            leaves[path] = np.asarray(array, order="C")
-    for path, layers in stacks.items():
+            leaves[path] = np.asarray(parts.pop(path), order="C")
+    for path in list(stacks):
+        layers = stacks.pop(path)
         gaps = sorted(set(range(max(layers) + 1)) - set(layers))
         if gaps or len({layer.shape for layer in layers.values()}) > 1:
             problems.append(f"{path}: layers {gaps} are missing, or shapes differ")

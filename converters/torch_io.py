@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 
 # Where training scripts put the weights inside a checkpoint, best first.
 WRAPPERS = ("state_dict_ema", "state_dict", "model_ema", "model")
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by name, memory-mapped where the format allows.
+    """The tensors of a checkpoint by name.
 
     Reads .safetensors; .npz of plain arrays; TorchScript archives (OpenAI's); and what
-    `torch.save` writes, with `weights_only=True`. Wrappers ("state_dict", ...) and the
+    `torch.save` writes, with `weights_only=True` and memory-mapped, since it may hold an
+    optimizer's state beside the weights. Wrappers ("state_dict", ...) and the
     prefix "module." are taken off.
 
     Raises:
@@ -64,9 +66,7 @@ def is_torchscript(path: str | Path) -> bool:
 
 def _read(path: Path) -> object:
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
+        return _read_safetensors(path)
     if path.suffix == ".npz":
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
@@ -76,6 +76,21 @@ def _read(path: Path) -> object:
     # Only the zip format can be mapped; older files are read whole.
     mapped = zipfile.is_zipfile(path)
     return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Each tensor in memory of its own, which goes when the tensor does.
+
+    Tensors of one opening share a map of the whole file, which would stay in memory with
+    the last of them.
+    """
+    with safe_open(path, "pt") as file:
+        names = list(file.keys())
+    tensors = {}
+    for name in names:
+        with safe_open(path, "pt") as file:
+            tensors[name] = file.get_tensor(name).clone()
+    return tensors
 
 
 def _tensors(path: Path, loaded: object) -> dict[str, torch.Tensor]:

@@ -33,7 +33,9 @@ def source():
 
 def test_layers_are_stacked_in_order_and_layouts_follow():
     state = source()
-    leaves = convert(state, RULES, [], SHAPES)
+    taken = dict(state)
+    leaves = convert(taken, RULES, [], SHAPES)
+    assert not taken, "their memory goes as the leaves are made"
     for i in range(3):
         theirs = state[f"blocks.{i}.fc.weight"].numpy()
         np.testing.assert_array_equal(leaves["params/blocks/fc/kernel"][i], theirs.T)

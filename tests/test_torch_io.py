@@ -70,6 +70,12 @@ def test_every_format_gives_the_same_tensors(tmp_path, name):
     }
 
 
+def test_tensors_of_safetensors_have_memory_of_their_own(tmp_path):
+    write_safetensors(tmp_path / "model.safetensors")
+    for tensor in read_state_dict(tmp_path / "model.safetensors").values():
+        assert tensor.untyped_storage().nbytes() == tensor.nbytes
+
+
 def test_a_torchscript_archive_gives_its_tensors(archive):
     assert is_torchscript(archive)
     state = read_state_dict(archive)
