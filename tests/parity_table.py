@@ -85,13 +85,13 @@ def timm_lines() -> Iterator[Line]:
 
 
 def trial_lines() -> Iterator[Line]:
-    """timm's architectures as the sweep found them, in one line for what was equal."""
-    tried = [t for t in trials().values() if t["outcome"] in EQUAL]
-    for outcome in EQUAL:
-        worst = [t["worst"] for t in tried if t["outcome"] == outcome]
-        if worst:
-            family = f"all, {outcome}"
-            yield "timm", family, "export", len(worst), len(worst), max(worst)
+    """The libraries' architectures as the sweeps found them, by what they compute in."""
+    for library in ("timm", "torchvision"):
+        tried = [t for t in trials(library).values() if t["outcome"] in EQUAL]
+        for family, key in (("all", "worst"), ("chaotic, in float64", "double")):
+            found = [t[key] for t in tried if ("double" in t) == (key == "double")]
+            if found:
+                yield library, family, "export", len(found), len(found), max(found)
 
 
 def _module(name: str) -> str:

@@ -15,6 +15,11 @@ from jclip.arrays import Array
 Number = int | float
 
 
+def wide(x: Array) -> Array:
+    """In float32; float64 stays what it is."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def of_one_rank(*values: Any) -> tuple[Any, ...]:
     """The values with leading axes of one where they have fewer than the largest."""
     rank = max((v.ndim for v in values if isinstance(v, jax.Array)), default=0)

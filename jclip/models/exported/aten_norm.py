@@ -1,4 +1,4 @@
-"""ATen's normalisations. Moments are taken in float32, the variance in two passes."""
+"""ATen's normalisations. Moments are taken in float32 at least, the variance in two passes."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jclip.arrays import Array
-from jclip.models.exported.aten_elementwise import Number, of_one_rank
+from jclip.models.exported.aten_elementwise import Number, of_one_rank, wide
 
 Normed = tuple[Array, Array | None, Array | None]
 
@@ -47,10 +47,10 @@ def rms_norm(
 ) -> Array:
     """x over the root of its mean square on the last axes."""
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    epsilon = jnp.finfo(jnp.float32).eps if epsilon is None else epsilon
-    wide = x.astype(jnp.float32)
-    square = jnp.mean(wide * wide, axes, keepdims=True)
-    return _affine(wide * jax.lax.rsqrt(square + epsilon), scale, None).astype(x.dtype)
+    y = wide(x)
+    epsilon = jnp.finfo(y.dtype).eps if epsilon is None else epsilon
+    square = jnp.mean(y * y, axes, keepdims=True)
+    return _affine(y * jax.lax.rsqrt(square + epsilon), scale, None).astype(x.dtype)
 
 
 def batch_norm(
@@ -64,7 +64,7 @@ def batch_norm(
 ) -> Normed:
     """x (b, channels, ...) normed by running statistics."""
     mean, var, scale, bias = (_by_channel(v, x) for v in (mean, var, scale, bias))
-    y = (x.astype(jnp.float32) - mean) * jax.lax.rsqrt(var + epsilon)
+    y = (wide(x) - mean) * jax.lax.rsqrt(var + epsilon)
     return _affine(y, scale, bias).astype(x.dtype), None, None
 
 
@@ -83,21 +83,21 @@ def batch_norm_of_batch(
 
 
 def _normed(x: Array, axes: tuple[int, ...], epsilon: Number) -> Array:
-    x = x.astype(jnp.float32)
+    x = wide(x)
     x = x - x.mean(axes, keepdims=True)
     return x * jax.lax.rsqrt(jnp.mean(x * x, axes, keepdims=True) + epsilon)
 
 
 def _affine(y: Array, scale: Array | None, bias: Array | None) -> Array:
     y, scale, bias = of_one_rank(y, scale, bias)
-    y = y if scale is None else y * scale.astype(jnp.float32)
-    return y if bias is None else y + bias.astype(jnp.float32)
+    y = y if scale is None else y * wide(scale)
+    return y if bias is None else y + wide(bias)
 
 
 def _by_channel(v: Array | None, x: Array) -> Array | None:
     if v is None:
         return None
-    return v.astype(jnp.float32).reshape((1, -1) + (1,) * (x.ndim - 2))
+    return wide(v).reshape((1, -1) + (1,) * (x.ndim - 2))
 
 
 NORM = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from jclip.arrays import Array
 from jclip.models.exported.aten_convolution import Pads, each
+from jclip.models.exported.aten_elementwise import wide
 
 
 def max_pool(
@@ -55,7 +56,7 @@ def avg_pool(
     side, padding, one = (each(v, rank) for v in (side, padding, (1,)))
     stride = each(stride or side, rank)
     pads = _window_pads(x.shape[-rank:], side, stride, padding, one, ceil_mode)
-    total = _window_sum(x.astype(jnp.float32), side, stride, pads)
+    total = _window_sum(wide(x), side, stride, pads)
     if divisor is None:
         # What a window holds beyond the padding, by ceil_mode, never counts.
         inner = padding if count_include_pad else (0,) * rank
@@ -103,8 +104,8 @@ def adaptive_pool(mean: Callable[..., Array], x: Array, sizes: Sequence[int]) ->
 
 
 def adaptive_avg_pool(x: Array, sizes: Sequence[int]) -> Array:
-    """Means over windows, taken in float32."""
-    return adaptive_pool(jnp.mean, x.astype(jnp.float32), sizes).astype(x.dtype)
+    """Means over windows, taken in float32 at least."""
+    return adaptive_pool(jnp.mean, wide(x), sizes).astype(x.dtype)
 
 
 def adaptive_max_pool(x: Array, sizes: Sequence[int]) -> tuple[Array, None]:

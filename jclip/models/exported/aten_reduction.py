@@ -1,6 +1,6 @@
 """ATen's operators that bring many elements to one, and products of matrices.
 
-Sums and softmax are taken in float32, also of short types.
+Sums and softmax are taken in float32 at least, also of short types.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jclip.arrays import Array
-from jclip.models.exported.aten_elementwise import Number, of_one_rank
+from jclip.models.exported.aten_elementwise import Number, of_one_rank, wide
 
 Axes = int | Sequence[int] | None
 
@@ -24,10 +24,10 @@ def _axes(axes: Axes) -> int | tuple[int, ...] | None:
 
 
 def _wide(function: Callable[..., Array], x: Array, *args: Any, **kwargs: Any) -> Array:
-    """The function in float32; floats keep their type."""
+    """The function in float32 at least; floats keep their type."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return function(x, *args, **kwargs)
-    return function(x.astype(jnp.float32), *args, **kwargs).astype(x.dtype)
+    return function(wide(x), *args, **kwargs).astype(x.dtype)
 
 
 def total(
@@ -167,7 +167,7 @@ def attention(
         times = q.shape[-3] // k.shape[-3]
         k, v = jnp.repeat(k, times, -3), jnp.repeat(v, times, -3)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = jnp.matmul(q * scale, k.swapaxes(-1, -2)).astype(jnp.float32)
+    scores = wide(jnp.matmul(q * scale, k.swapaxes(-1, -2)))
     if causal:
         mask = jnp.tri(*scores.shape[-2:], dtype=bool)
     if mask is not None:
