@@ -2,6 +2,8 @@
 
 import json
 
+import torch
+
 from converters import trial, trials
 
 
@@ -50,6 +52,22 @@ def test_a_trial_says_how_far_the_network_is_from_pytorch():
     assert found["outcome"] == "ok" and found["worst"] <= 1e-5
     assert found["parameters"] == trial.parameters("test_resnet")
     assert (found["features"], found["kind"]) == ("penultimate", "cnn")
+
+
+def test_rounding_that_grows_is_told_from_a_fault():
+    # Three blocks' worth of StarNet multiply its rounding by ten millions.
+    network = trial.refilled(trial.fresh("starnet_s1"))
+    found = trial.compared(network, 224)
+    assert found["outcome"] == "rounding" and found["double"] < 1e-7 < found["worst"]
+
+
+def test_settled_statistics_are_those_of_a_batch():
+    network = trial.settled(trial.refilled(trial.fresh("test_resnet")), 64)
+    x = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    first, norm = network.conv1[0](2 * x - 1), network.conv1[1]
+    moments = first.mean((0, 2, 3)), first.var((0, 2, 3))
+    for found, expected in zip((norm.running_mean, norm.running_var), moments):
+        torch.testing.assert_close(found, expected)
 
 
 def test_a_network_of_torchvision_is_tried_at_the_size_of_its_weights():
