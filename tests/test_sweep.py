@@ -55,7 +55,6 @@ def test_a_trial_says_how_far_the_network_is_from_pytorch():
 
 
 def test_rounding_that_grows_is_told_from_a_fault():
-    # Three blocks' worth of StarNet multiply its rounding by ten millions.
     network = trial.refilled(trial.fresh("starnet_s1"))
     found = trial.compared(network, 224)
     assert found["outcome"] == "rounding" and found["double"] < 1e-7 < found["worst"]
