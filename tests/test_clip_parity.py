@@ -1,6 +1,7 @@
 """CLIP's towers give what open_clip's give, for every config that shares them."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -105,14 +106,19 @@ def error_of():
     return error
 
 
+@functools.cache
+def parameters(arch) -> int:
+    """How many numbers a model learns; twins with QuickGELU have the same."""
+    fresh = jax.eval_shape(lambda key: init(arch, key), jax.random.key(0))
+    return sum(x.size for x in jax.tree.leaves(fresh.params))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_is_converted_without_a_tensor_left(name):
     config = CONFIGS[name]
     with torch.device("meta"):
         network = tiny_clip.build(config)
-    arch = clip.arch_of(config, "gelu", MEAN, STD)
-    fresh = jax.eval_shape(lambda key: init(arch, key), jax.random.key(0))
-    count = sum(x.size for x in jax.tree.leaves(fresh.params))
+    count = parameters(clip.arch_of(config, "gelu", MEAN, STD))
     # EVA's keys have no bias; here it is zero.
     zeros = [m.proj.in_features for m in network.modules() if type(m) is EvaAttention]
     # CoCa's decoder is left out, with the queries that it alone reads.

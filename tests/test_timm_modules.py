@@ -4,7 +4,6 @@ Each is that of its module whose steps are fewest, at its whole size. Those of m
 `MANY` steps are run with `-m exhaustive`, all together in some ten minutes.
 """
 
-import jax
 import pytest
 import timm
 
@@ -37,14 +36,6 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def quickly_compiled():
-    # Compiling is most of the time.
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def test_every_module_with_classifiers_has_one():
     names = {*trials.architectures()}
     with_classifiers = {
@@ -56,7 +47,7 @@ def test_every_module_with_classifiers_has_one():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_features_and_logits_are_those_of_timm(name, quickly_compiled):
+def test_features_and_logits_are_those_of_timm(name):
     found = trial.trial(name)
     assert found["outcome"] in EQUAL, found
     assert found.get("double", found["worst"]) <= trial.BAR
