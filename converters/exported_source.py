@@ -1,6 +1,5 @@
 """A classifier of any library by the export road."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,35 +38,3 @@ def exported_source(
         record={**record, "road": "export"},
         **others,
     )
-
-
-def load(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Puts the tensors into the network, where every one must have its place.
-
-    Raises:
-      ValueError: names what is missing, left over or of another shape. Counters of
-        training steps may be absent.
-    """
-    own = network.state_dict()
-    problems = [
-        f"{name} {list(own[name].shape)} is missing"
-        for name in own.keys() - tensors.keys()
-        if not name.endswith("num_batches_tracked")
-    ]
-    problems += [f"the network has no {name}" for name in tensors.keys() - own.keys()]
-    problems += [
-        f"{name} is {list(tensors[name].shape)}, the network wants {list(own[name].shape)}"
-        for name in own.keys() & tensors.keys()
-        if own[name].shape != tensors[name].shape
-    ]
-    if problems:
-        shown = "\n".join(f"  {p}" for p in sorted(problems, key=_natural)[:20])
-        raise ValueError(
-            f"the checkpoint does not fit the network; {len(problems)} problems:\n{shown}"
-        )
-    network.load_state_dict(tensors, strict=False)
-
-
-def _natural(text: str) -> list[Any]:
-    """Numbers in a name sort as numbers."""
-    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", text)]

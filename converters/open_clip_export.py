@@ -15,7 +15,7 @@ from torch.export import Dim
 from converters import clip, export_head, open_clip_networks
 from converters.export import image_tower
 from converters.export_trunk import Trunk, trunk_of
-from converters.exported_source import load
+from converters.loading import load
 from converters.rules import Rule, keep
 from converters.timm_towers import Tower
 from jclip.models.exported.tower import ExportedText

@@ -1,4 +1,4 @@
-"""open_clip's own networks, with a checkpoint's weights or fresh."""
+"""open_clip's own networks, with a checkpoint's weights or ready for them."""
 
 import copy
 import re
@@ -10,6 +10,7 @@ import torch
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH
 
 from converters import clip
+from converters.loading import Unfilled, load
 
 # Hugging Face's library stored indices of positions in earlier versions.
 CONSTANTS = [*clip.UNUSED, r".*\.position_ids"]
@@ -20,19 +21,16 @@ def with_weights(
 ) -> torch.nn.Module:
     """open_clip's own network with these weights, in float32."""
     options = {**config, "quick_gelu": activation == "quick_gelu"}
-    with torch.device("meta"):
+    with Unfilled():
         network = network_class(options)(**options)
-    _fill_buffers(network)
     named = {name.removeprefix("text."): tensor for name, tensor in tensors.items()}
-    wanted = {
-        name: named[name.removeprefix("text.")].float() for name in network.state_dict()
-    }
-    network.load_state_dict(wanted, strict=True, assign=True)
+    wanted = {name: named[name.removeprefix("text.")] for name in network.state_dict()}
+    load(network, wanted)
     return network.eval()
 
 
 def built(config: Mapping[str, Any], activation: str) -> torch.nn.Module:
-    """open_clip's network with fresh weights, whose towers are "visual" and "text".
+    """open_clip's network for weights to come, whose towers are "visual" and "text".
 
     Raises:
       ValueError: the config of a text tower of Hugging Face that cannot be downloaded.
@@ -43,7 +41,8 @@ def built(config: Mapping[str, Any], activation: str) -> torch.nn.Module:
     if hub is not None:
         options["text_cfg"]["hf_model_pretrained"] = False
     try:
-        return network_class(options)(**options).float().eval()
+        with Unfilled():
+            return network_class(options)(**options).float().eval()
     except OSError as error:
         raise ValueError(
             f"the config of {hub} is downloaded from the Hugging Face hub, which failed: "
@@ -84,18 +83,6 @@ def network_class(config: dict[str, Any]) -> type[torch.nn.Module]:
     return open_clip.model.CustomTextCLIP if custom else open_clip.model.CLIP
 
 
-def _fill_buffers(network: torch.nn.Module) -> None:
-    """Gives values to what is computed and not stored, which has none on "meta"."""
-    for module in network.modules():
-        absent = {n: b for n, b in module.named_buffers(recurse=False) if b.is_meta}
-        for name, buffer in absent.items():
-            setattr(module, name, torch.empty_like(buffer, device="cpu"))
-        if "attn_mask" in absent:
-            module.attn_mask = _causal_mask(len(absent["attn_mask"]))
-        elif absent and hasattr(module, "init_non_persistent_buffers"):
-            module.init_non_persistent_buffers()
-
-
 @torch.inference_mode()
 def outputs(
     network: torch.nn.Module, pixels: torch.Tensor, tokens: torch.Tensor | None
@@ -104,7 +91,3 @@ def outputs(
     if tokens is not None:
         found["texts"] = network.encode_text(tokens, normalize=False)
     return found
-
-
-def _causal_mask(length: int) -> torch.Tensor:
-    return torch.full((length, length), float("-inf")).triu(1)

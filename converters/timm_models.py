@@ -1,5 +1,6 @@
 """ImageNet classifiers from timm, by name or from a local file."""
 
+import contextlib
 import functools
 import json
 import math
@@ -32,7 +33,8 @@ from converters import (
     timm_vgg,
     torch_io,
 )
-from converters.exported_source import exported_source, load
+from converters.exported_source import exported_source
+from converters.loading import Unfilled, assign, load
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.model import Arch
@@ -151,9 +153,10 @@ def _fresh(name: str, weights: str | None, stated: Stated) -> torch.nn.Module:
     if name not in known:
         raise ValueError(unknown(name, known, f"tagged name of {plain}"))
     try:
-        return timm.create_model(
-            name, pretrained=weights is None, **stated.model_kwargs
-        ).eval()
+        with Unfilled() if weights else contextlib.nullcontext():
+            return timm.create_model(
+                name, pretrained=weights is None, **stated.model_kwargs
+            ).eval()
     except TypeError as error:
         raise ValueError(
             f"--model_kwargs={json.dumps(dict(stated.model_kwargs))}: {error}"
@@ -242,7 +245,7 @@ def _with_weights(
     network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]
 ) -> torch.nn.Module:
     """timm's own network with these weights; counters of training steps may be absent."""
-    network.load_state_dict(tensors, strict=False)
+    assign(network, tensors)
     return network
 
 

@@ -10,7 +10,8 @@ from timm.data import ImageNetInfo
 from torchvision import models
 
 from converters import torch_io
-from converters.exported_source import exported_source, load
+from converters.exported_source import exported_source
+from converters.loading import Unfilled, load
 from converters.source import Source, Stated, versions
 from jclip.lookup import unknown
 from jclip.models.zoo.training import timm_training
@@ -86,9 +87,10 @@ def options(name: str) -> dict[str, bool]:
 
 def _from_file(name: str, weights: str, stated: Stated) -> torch.nn.Module:
     try:
-        network = models.get_model(
-            name, weights=None, **{**options(name), **stated.model_kwargs}
-        )
+        with Unfilled():
+            network = models.get_model(
+                name, weights=None, **{**options(name), **stated.model_kwargs}
+            )
     except TypeError as error:
         raise ValueError(
             f"--model_kwargs={dict(stated.model_kwargs)}: {error}"

@@ -20,7 +20,7 @@ from converters import trial
 from converters.export import capture
 from converters.export_graph import Uncovered
 from converters.export_program import WHOLE, Refused
-from converters.exported_source import load
+from converters.loading import load
 from jclip.devices import data_mesh
 from jclip.models.canary import relative
 from jclip.models.exported import graph

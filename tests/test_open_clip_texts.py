@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from converters import convert as launch
 from converters import rules
-from converters.exported_source import load
+from converters.loading import load
 from converters.open_clip_models import open_clip_source
 from converters.open_clip_networks import built, named
 from converters.source import Stated
