@@ -15,7 +15,7 @@ from torch import nn
 
 from converters.efficientnet import UNUSED, arch_of, rules_of, timm_names
 from jclip.models import convolution
-from jclip.models.model import Arch
+from jclip.models.model import Arch, Model
 from tests import tiny_efficientnet as tiny
 
 NAMES = timm.list_models(module="efficientnet")
@@ -36,7 +36,7 @@ def pixels(size=SIZE):
 
 def differences(network, model, size=SIZE):
     theirs = tiny.outputs(network, np.asarray(pixels(size)))
-    features = jax.jit(model.embed_pixels)(pixels(size))
+    features = jax.jit(Model.embed_pixels)(model, pixels(size))
     ours = {"features": features, "logits": model.head(features)}
     return {name: apart(ours[name], theirs[name]) for name in theirs}
 

@@ -25,7 +25,7 @@ from jclip.devices import data_mesh
 from jclip.models.canary import relative
 from jclip.models.exported import graph
 from jclip.models.exported.aten import LOWERINGS
-from jclip.models.model import Arch
+from jclip.models.model import Arch, Model
 from tests import tiny_export as tiny
 from tests.shaken import shake
 
@@ -50,7 +50,7 @@ CHAOTIC = ("levit", "fastvit", "bit")
 
 def agree(captured, model, network, size, batch):
     pixels = tiny.pixels(size, batch)
-    features = jax.jit(model.embed_pixels)(pixels)
+    features = jax.jit(Model.embed_pixels)(model, pixels)
     theirs = captured.outputs(network, tiny.inputs(pixels), None)
     ours = {"images": features, "logits": model.head(features)}
     for name in ours:
@@ -101,7 +101,7 @@ def test_very_different_networks_give_the_same_for_every_batch(case):
     captured, model = tiny.port(network, size)
     assert captured.tower.features == features
     assert captured.features == ("logits" if case == "volo" else "penultimate")
-    for batch in (3, 1):
+    for batch in (2,) if case in LARGER else (3, 1):
         if case in CHAOTIC:
             inputs = tiny.inputs(tiny.pixels(size, batch))
             assert trial.in_double(captured, network, inputs) <= 1e-7
@@ -166,8 +166,9 @@ def test_gradients_reach_every_parameter(ported):
 def test_short_types_stay_short_inside_and_are_near(ported, dtype, close):
     _, model = ported
     pixels, half = tiny.pixels(SIZE), model.cast(dtype)
-    exact = np.asarray(jax.jit(model.embed_pixels)(pixels))
-    assert relative(np.asarray(jax.jit(half.embed_pixels)(pixels)), exact) < close
+    embed = jax.jit(Model.embed_pixels)
+    exact = np.asarray(embed(model, pixels))
+    assert relative(np.asarray(embed(half, pixels)), exact) < close
     variables = {"params": half.params["image"], "batch_stats": half.stats}
     apply = half.arch.image.module().apply
     assert jax.eval_shape(apply, variables, jnp.asarray(pixels, dtype)).dtype == dtype

@@ -257,7 +257,7 @@ def between_roads(name: str) -> tuple[float, tuple[str, str], tuple[str, str]]:
     network, native, size = twin(name)
     captured, exported = tiny_export.port(network, size)
     pixels = tiny_export.pixels(size)
-    ours, theirs = (jax.jit(m.embed_pixels)(pixels) for m in (native, exported))
+    ours, theirs = (jax.jit(Model.embed_pixels)(m, pixels) for m in (native, exported))
     module = type(network).__module__.rpartition(".")[2]
     facts = FACTS[type(native.arch.image)], (module, captured.tower.sort)
     return relative(np.asarray(ours), np.asarray(theirs)), *facts
