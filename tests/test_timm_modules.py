@@ -11,7 +11,7 @@ from converters import trial, trials
 from jclip.models.zoo.coverage import EQUAL
 from jclip.models.zoo.coverage import trials as tried
 
-MANY = 400
+MANY = 300
 
 
 def members() -> dict[str, dict]:
