@@ -1,5 +1,6 @@
 """Four CPU devices, every warning an error, and shapes checked in every call."""
 
+import gc
 import os
 
 # Before jax starts. Compiling is most of the suite's time, so XLA optimises little.
@@ -11,6 +12,10 @@ from pathlib import Path
 import jax
 import pytest
 from jaxtyping import install_import_hook
+
+# Tracing makes many objects that stay: with Python's own thresholds a tenth of the time
+# goes into looking for garbage among them.
+gc.set_threshold(100_000, 50, 100)
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_disable_most_optimizations", True)

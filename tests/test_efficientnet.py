@@ -126,13 +126,12 @@ def filled(state, rules):
     return {p: (len(depth[p]), *s) if p in stacked else s for p, s in leaves.items()}
 
 
-def one_of_each_kind():
-    for name in NAMES:
-        rest = [] if name in KINDS.values() else [pytest.mark.exhaustive]
-        yield pytest.param(name, marks=rest)
+def case(name):
+    is_first = name in KINDS.values()
+    return pytest.param(name, marks=[] if is_first else [pytest.mark.exhaustive])
 
 
-@pytest.mark.parametrize("name", one_of_each_kind())
+@pytest.mark.parametrize("name", [case(name) for name in NAMES])
 def test_every_tensor_of_every_architecture_of_timm_has_one_place(name, monkeypatch):
     # Its shapes are the same, and tracing it takes a fifth of the time.
     monkeypatch.setattr(convolution, "depthwise", convolution.grouped)
