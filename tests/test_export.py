@@ -101,7 +101,7 @@ def test_very_different_networks_give_the_same_for_every_batch(case):
     captured, model = tiny.port(network, size)
     assert captured.tower.features == features
     assert captured.features == ("logits" if case == "volo" else "penultimate")
-    for batch in (2,) if case in LARGER else (3, 1):
+    for batch in (3, 1):
         if case in CHAOTIC:
             inputs = tiny.inputs(tiny.pixels(size, batch))
             assert trial.in_double(captured, network, inputs) <= 1e-7
