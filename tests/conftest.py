@@ -30,6 +30,13 @@ SHARED = Path(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten():
+    """Programs of one file are of no use to the next, and take gigabytes together."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real images and weights that lies beside the checkout."""

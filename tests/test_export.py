@@ -79,16 +79,16 @@ LARGER = {
     "convnext": ("convnext_atto", {"depths": (1, 1, 1, 1)}, 64, 320),
     "vit": ("vit_tiny_patch16_224", {"img_size": 32, "depth": 2}, 32, 192),
     "beit": ("beit_base_patch16_224", {"img_size": 32, "depth": 2}, 32, 768),
-    "maxvit": ("maxvit_rmlp_pico_rw_256", {}, 256, 256),
-    "levit": ("levit_128s", {}, 224, 768),
+    "maxvit": ("maxvit_rmlp_pico_rw_256", {"depths": (1, 1, 1, 1)}, 256, 256),
+    "levit": ("levit_128s", {"depth": (1, 1, 1)}, 224, 768),
     "xcit": ("xcit_nano_12_p16_224", {"img_size": 64, "depth": 2}, 64, 128),
     "hrnet": ("hrnet_w18_small", {}, 64, 2048),
-    "mvitv2": ("mvitv2_tiny", {}, 224, 768),
-    "fastvit": ("fastvit_t8", {}, 64, 768),
-    "hiera": ("hiera_tiny_224", {}, 224, 768),
+    "mvitv2": ("mvitv2_tiny", {"img_size": 64}, 64, 768),
+    "fastvit": ("fastvit_t8", {"layers": (1, 1, 1, 1)}, 64, 768),
+    "hiera": ("hiera_tiny_224", {"stages": (1, 1, 1, 1)}, 224, 768),
     "bit": ("resnetv2_50x1_bit", {}, 64, 2048),
-    "volo": ("volo_d1_224", {}, 224, 1000),
-    "crossvit": ("crossvit_tiny_240", {}, 240, 288),
+    "volo": ("volo_d1_224", {"img_size": 64}, 64, 1000),
+    "crossvit": ("crossvit_tiny_240", {"depth": ((1, 2, 0), (1, 1, 0))}, 240, 288),
 }
 
 

