@@ -1,6 +1,7 @@
 """The export road: networks that jclip has no code of its own for give the same."""
 
 import dataclasses
+import functools
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import timm
 import torch
 import torchvision
 from jax.sharding import NamedSharding, PartitionSpec
+from timm.models import mvitv2, volo
 from torch import nn
 
 from converters import trial
@@ -57,7 +59,7 @@ def agree(captured, model, network, size, batch):
         assert relative(np.asarray(ours[name]), theirs[name].numpy()) <= 1e-5, name
 
 
-# Name, arguments, side of the image, length of the features.
+# Name or class, arguments, side of the image, length of the features.
 NETWORKS = {
     "resnet": ("test_resnet", {}, 64, 96),
     "deit-distilled": (
@@ -83,11 +85,24 @@ LARGER = {
     "levit": ("levit_128s", {"depth": (1, 1, 1)}, 224, 768),
     "xcit": ("xcit_nano_12_p16_224", {"img_size": 64, "depth": 2}, 64, 128),
     "hrnet": ("hrnet_w18_small", {}, 64, 2048),
-    "mvitv2": ("mvitv2_tiny", {"img_size": 64}, 64, 768),
+    "mvitv2": (
+        mvitv2.MultiScaleVit,
+        {"cfg": mvitv2.MultiScaleVitCfg(depths=(1, 1, 1, 1)), "img_size": 64},
+        *(64, 768),
+    ),
     "fastvit": ("fastvit_t8", {"layers": (1, 1, 1, 1)}, 64, 768),
     "hiera": ("hiera_tiny_224", {"stages": (1, 1, 1, 1)}, 224, 768),
     "bit": ("resnetv2_50x1_bit", {}, 64, 2048),
-    "volo": ("volo_d1_224", {"img_size": 64}, 64, 1000),
+    "volo": (
+        volo.VOLO,
+        {
+            "layers": (1, 1, 1, 1),
+            "embed_dims": (48, 96, 96, 96),
+            "num_heads": (6, 12, 12, 12),
+            "img_size": 64,
+        },
+        *(64, 1000),
+    ),
     "crossvit": ("crossvit_tiny_240", {"depth": ((1, 2, 0), (1, 1, 0))}, 240, 288),
 }
 
@@ -96,8 +111,10 @@ LARGER = {
     "case", [*NETWORKS, *(pytest.param(name, marks=slow) for name in LARGER)]
 )
 def test_very_different_networks_give_the_same_for_every_batch(case):
-    name, options, size, features = {**NETWORKS, **LARGER}[case]
-    network = shake(timm.create_model(name, **options))
+    made_by, options, size, features = {**NETWORKS, **LARGER}[case]
+    if isinstance(made_by, str):
+        made_by = functools.partial(timm.create_model, made_by)
+    network = shake(made_by(**options))
     captured, model = tiny.port(network, size)
     assert captured.tower.features == features
     assert captured.features == ("logits" if case == "volo" else "penultimate")
