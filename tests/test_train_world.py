@@ -62,8 +62,8 @@ def test_every_word_of_the_captions_has_a_token():
     assert (ids.max(axis=1) == words.recipe.end_id).all()
 
 
-def test_a_training_gives_the_same_bits_again_and_after_a_stop(shown, tmp_path):
-    name = "world-clip-resnet"  # it has statistics of batches, and texts
+@pytest.mark.parametrize("name", ["world-siglip-vit", "world-resnet"])
+def test_a_training_gives_the_same_bits_again_and_after_a_stop(shown, tmp_path, name):
     recipe = RECIPES[name].shortened(6, 1000)
 
     def train(folder, every=6, steps=6):
