@@ -28,6 +28,7 @@ DATASET, CUES = real_by_hand.VAL, real_by_hand.CUES
 UNKNOWN = {
     "textures-160": "dtd-textures-160",
     "scenes-90": "scene15-90",
+    "cifar10-500": "cifar10-test-500",
 }
 MOBILENET = (
     "--source=timm",
