@@ -1,7 +1,7 @@
 """Attention, blocks, activations and norms that the towers share.
 
 Parameters carry jclip's own names, the same for every family. A module computes in the
-type of its input; norms take their moments, and attention its softmax, in float32.
+type of its input; norms take their moments in float32.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Bool, Float
+from jclip.models.attention import attend
 from jclip.models.convolution import convolve
 from jclip.models.rotary import Rotary, rotate
 from jclip.models.window import relative_index_after_token
@@ -45,30 +46,6 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
     """A LayerNorm whose variance is taken in two passes, as PyTorch does."""
     return nn.LayerNorm(epsilon=epsilon, use_fast_variance=False, name=name)
-
-
-def attend(
-    q: Float[Array, "b s h c"],
-    k: Float[Array, "b t h c"],
-    v: Float[Array, "b t h c"],
-    *,
-    causal: bool = False,
-    mask: Bool[Array, "b t"] | None = None,
-    bias: Float[Array, "#b h s t"] | None = None,
-) -> Float[Array, "b s h c"]:
-    """Softmax attention, scaled by one over the root of a head's width.
-
-    Only keys that `mask` holds true are attended to; `bias` is added to the logits.
-    """
-    dtype = q.dtype
-    if dtype == jnp.float16:
-        # CPUs have no float16 product that adds up in float32, which JAX asks for.
-        q, k, v = (x.astype(jnp.float32) for x in (q, k, v))
-    if bias is not None:
-        bias = bias.astype(q.dtype)
-    keys = None if mask is None else mask[:, None, None, :]
-    attended = jax.nn.dot_product_attention(q, k, v, bias, keys, is_causal=causal)
-    return attended.astype(dtype)
 
 
 class Attention(nn.Module):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Float
-from jclip.models.layers import attend
+from jclip.models.attention import attend
 
 
 @dataclasses.dataclass(frozen=True)

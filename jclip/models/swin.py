@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jclip.arrays import Array, Bool, Float
-from jclip.models.layers import ACTIVATIONS, PatchEmbedding, attend, layer_norm
+from jclip.models.attention import attend
+from jclip.models.layers import ACTIVATIONS, PatchEmbedding, layer_norm
 from jclip.models.window import image, relative_index, seams, windows
 
 

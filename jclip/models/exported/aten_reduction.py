@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jclip.arrays import Array
+from jclip.models.attention import scaled_attention
 from jclip.models.exported.aten_elementwise import Number, of_one_rank, wide
 
 Axes = int | Sequence[int] | None
@@ -167,14 +168,11 @@ def attention(
         times = q.shape[-3] // k.shape[-3]
         k, v = jnp.repeat(k, times, -3), jnp.repeat(v, times, -3)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = wide(jnp.matmul(q * scale, k.swapaxes(-1, -2)))
-    if causal:
-        mask = jnp.tri(*scores.shape[-2:], dtype=bool)
-    if mask is not None:
-        scores, mask = of_one_rank(scores, mask)
-        kept = mask.dtype == jnp.bool_
-        scores = jnp.where(mask, scores, -jnp.inf) if kept else scores + mask
-    return jnp.matmul(jax.nn.softmax(scores).astype(v.dtype), v)
+    if mask is None:
+        return scaled_attention(q, k, v, scale, causal=causal)
+    q, mask = of_one_rank(q, mask)
+    kind = "kept" if mask.dtype == jnp.bool_ else "bias"
+    return scaled_attention(q, k, v, scale, **{kind: mask})
 
 
 REDUCTION = {
