@@ -158,8 +158,8 @@ def settled(network: torch.nn.Module, size: int) -> torch.nn.Module:
 
 def _outputs(captured: Captured, inputs: torch.Tensor) -> dict[str, np.ndarray]:
     """What jclip makes of the inputs, in their type."""
-    leaves = {
-        name: jnp.asarray(tensor.detach().to(inputs.dtype).numpy())
+    leaves = {  # the network's own memory, where the type is the same
+        name: jnp.from_dlpack(tensor.detach().to(inputs.dtype).contiguous())
         for name, tensor in captured.tensors.items()
     }
     tree = rules.nested(leaves)
