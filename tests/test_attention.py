@@ -23,7 +23,11 @@ CASES = {
     "causal": {"causal": True},
     "all": {"bias": noise(1, H, S, T), "mask": KEPT, "causal": True},
 }
-QUERIES = noise(B, S, H, C, seed=1), noise(B, T, H, C, seed=2), noise(B, T, H, C, seed=3)
+QUERIES = (
+    noise(B, S, H, C, seed=1),
+    noise(B, T, H, C, seed=2),
+    noise(B, T, H, C, seed=3),
+)
 
 
 def library(q, k, v, causal=False, mask=None, bias=None):
