@@ -13,6 +13,7 @@ from open_clip.coca_model import CoCa
 from timm.models.eva import EvaAttention
 
 from converters import clip, rules
+from converters.trial import settled
 from jclip.models import layers
 from jclip.models.bundle import flat
 from jclip.models.model import Model, init
@@ -191,6 +192,8 @@ def test_a_deliberate_fault_is_seen(pair, fault):
 def test_full_size_equals_open_clip(name):
     config = CONFIGS[name]
     network = tiny_clip.network(config)
+    # With noise for statistics PyTorch's own float32 is 1e-5 to 4e-5 off its float64.
+    settled(network.visual, config["vision_cfg"]["image_size"])
     assert max(errors(converted(config, network), network, config)) < TOLERANCE
 
 
