@@ -27,15 +27,15 @@ def attend(
 
 
 def scaled_attention(
-    q: Float[Array, "*b s c"],
-    k: Float[Array, "*b t c"],
-    v: Float[Array, "*b t d"],
+    q: Float[Array, "*#b s c"],
+    k: Float[Array, "*#b t c"],
+    v: Float[Array, "*#b t d"],
     scale: float,
     *,
     causal: bool = False,
     kept: Bool[Array, "..."] | None = None,
     bias: Float[Array, "..."] | None = None,
-) -> Float[Array, "*b s d"]:
+) -> Float[Array, "... s d"]:
     """softmax(q k' scale + bias) v over the last two axes (Vaswani et al., 2017, eq. 1).
 
     Logits and softmax are float32 at least. `kept` and `bias` have the rank of the logits;

@@ -168,11 +168,11 @@ def attention(
         times = q.shape[-3] // k.shape[-3]
         k, v = jnp.repeat(k, times, -3), jnp.repeat(v, times, -3)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    if mask is None:
-        return scaled_attention(q, k, v, scale, causal=causal)
-    q, mask = of_one_rank(q, mask)
-    kind = "kept" if mask.dtype == jnp.bool_ else "bias"
-    return scaled_attention(q, k, v, scale, **{kind: mask})
+    if mask is not None:
+        q, k, v, mask = of_one_rank(q, k, v, mask)
+        if mask.dtype == jnp.bool_:
+            mask = jnp.where(mask, 0.0, -jnp.inf)
+    return scaled_attention(q, k, v, scale, causal=causal, bias=mask)
 
 
 REDUCTION = {
